@@ -1,0 +1,1 @@
+"""What the words mean: frozen structs, no I/O, no clock."""
