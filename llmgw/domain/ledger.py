@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b32hexencode
 from enum import StrEnum
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from llmgw.domain.usage import Usage
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no i, l, o, u."""
+_TO_CROCKFORD = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", ALPHABET.encode())
 
 
 class AttemptState(StrEnum):
@@ -112,11 +114,7 @@ class RequestRow(Struct, frozen=True, kw_only=True, gc=False):
 
 def show_id(number: int) -> str:
     """``req_`` and thirteen base-32 digits: sorts by time, is what headers and commands show."""
-    digits = ""
-    for _ in range(13):
-        number, low = divmod(number, 32)
-        digits = ALPHABET[low] + digits
-    return "req_" + digits
+    return "req_" + b32hexencode(number.to_bytes(10)).translate(_TO_CROCKFORD)[3:].decode()
 
 
 def read_id(text: str) -> int:

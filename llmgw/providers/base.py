@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from msgspec import Raw, Struct
@@ -22,7 +23,11 @@ class Provider(Struct, frozen=True, kw_only=True):
     stream reports tokens: ``ask`` (only with ``stream_options.include_usage``), ``always`` or ``never``.
     ``unsupported`` are request fields this upstream answers with an error, so they are dropped by name.
     ``price_id`` is the provider's name in the price table, empty where use is free. ``max_tokens_field`` is the
-    name under which it takes the output limit. ``probes`` are loopback addresses where it may be found running.
+    name under which it takes the output limit, ``refuses_max_tokens`` the models (patterns) that answer the name
+    ``max_tokens`` with an error, ``reasoning_models`` those that take ``reasoning_effort``. ``reasoning_field`` is
+    the member of an assistant's message under which earlier reasoning travels back, empty where it is ignored or
+    refused. ``accepts`` are request fields it takes beyond its dialect's own, ``cache_control`` whether it honours
+    cache marks on content. ``probes`` are loopback addresses where it may be found running.
     """
 
     name: str
@@ -37,6 +42,11 @@ class Provider(Struct, frozen=True, kw_only=True):
     models_path: str = "/models"
     stream_usage: str = "ask"
     max_tokens_field: str = "max_tokens"
+    refuses_max_tokens: tuple[str, ...] = ()
+    reasoning_models: tuple[str, ...] = ()
+    reasoning_field: str = ""
+    accepts: frozenset[str] = frozenset()
+    cache_control: bool = False
     unsupported: frozenset[str] = frozenset()
     price_id: str = ""
     model_patterns: tuple[str, ...] = ()
@@ -97,7 +107,8 @@ class Reading(Struct, kw_only=True):
 
     ``usage`` is None when the upstream told none; then ``text`` is the output as far as it was seen, for an
     estimate. ``whole`` is False when a stream ended without its terminal marker. ``error`` is an error inside a
-    stream, in the upstream's words.
+    stream, in the upstream's words. ``warning`` is what the caller should be told though the call succeeded, such
+    as a prompt that the upstream cut.
     """
 
     usage: Usage | None = None
@@ -107,13 +118,19 @@ class Reading(Struct, kw_only=True):
     text: str = ""
     whole: bool = True
     error: str = ""
+    warning: str = ""
 
 
 class Rendered(Struct, frozen=True):
-    """A request body for a target, and the names of caller's fields that this target cannot take (`dropped`)."""
+    """A request body for a target, and the names of caller's fields that this target cannot take (`dropped`).
+
+    ``warning`` is known before the call; ``check`` makes one, or an empty text, of the tokens that came back.
+    """
 
     body: bytes
     dropped: tuple[str, ...] = ()
+    warning: str = ""
+    check: Callable[[Usage], str] | None = None
 
 
 class Tap(Protocol):

@@ -1,0 +1,5 @@
+"""``python -m llmgw``: the same program as ``llmgw``."""
+
+from llmgw.cli.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""What callers see: one file a surface, `asgi` puts them behind one front."""

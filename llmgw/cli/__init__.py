@@ -1,0 +1,1 @@
+"""The command line: one file in ``commands/`` is one command, everything else here is how they are read and shown."""

@@ -1,0 +1,304 @@
+"""Every answer of a command, as table, json, jsonl, csv or plain; the only writer of stdout.
+
+Commands hand over plain dicts; what a value is follows from the end of its name:
+
+    ``*_nanousd``  whole nano-dollars   json, csv: itself and ``*_usd`` as a decimal string; table: ``$0.0123``
+    ``*_at``       UTC nanoseconds      json, csv: RFC 3339; table: ``3 m ago`` (``--utc``: the date)
+    ``*_us``       microseconds         table: milliseconds
+
+None is unknown or absent: ``null`` in json, empty in csv, a dash in tables. A nested dict is an object in json and
+``outer.inner`` elsewhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from llmgw.cli import notices
+from llmgw.cli.options import Format, bold, colored, given
+from llmgw.domain.money import decimal_usd, format_usd
+from llmgw.errors import BadRequest
+
+SCHEMA = 1
+COMPACT = 100
+"""Terminals narrower than this see no ``wide`` columns."""
+UNBOUNDED = 10_000
+DASH = "\N{EN DASH}"
+
+Record = Mapping[str, Any]
+
+
+class Column(NamedTuple):
+    """A column of a table: a field (``error.code`` reaches inside), its title, whether it needs a wide terminal."""
+
+    field: str
+    title: str = ""
+    wide: bool = False
+
+    @property
+    def heading(self) -> str:
+        if self.title:
+            return self.title
+        stem = self.field.removesuffix("_nanousd").removesuffix("_at").removesuffix("_us")
+        return stem.replace("_", " ").replace(".", " ").upper()
+
+
+def rows(
+    records: Iterable[Record],
+    columns: Sequence[Column],
+    *,
+    noun: str,
+    ident: str = "name",
+    total: int | None = None,
+) -> None:
+    """A list. ``noun`` names it in json, ``ident`` is the field that ``-q`` prints, ``total`` how many there are."""
+    listed = list(records)
+    found = [expand(record) for record in listed]
+    _check_fields(found, columns)
+    if total is not None and total > len(found):
+        notices.note(f"{len(found):,} of {total:,} {noun} (use --limit)")
+    if given.quiet:
+        _lines(str(record[ident]) for record in found)
+    elif given.output is Format.JSON:
+        _json({"schema": SCHEMA, noun: [_selected(record) for record in found]})
+    elif given.output is Format.JSONL:
+        _lines(_compact(_selected(record)) for record in found)
+    elif given.output is Format.CSV:
+        _csv(found, columns)
+    elif given.output is Format.PLAIN:
+        _lines("\t".join(_exact(reach(record, c.field)) for c in _chosen(columns)) for record in found)
+    else:
+        _table(listed, _chosen(columns))
+
+
+def record(fields: Record, *, ident: str = "name", text: str | None = None) -> None:
+    """One thing. ``text`` is what people read instead of a list of all fields; ``ident`` is the field ``-q`` prints."""
+    whole = expand(fields)
+    _check_fields([whole], [])
+    if given.quiet:
+        _lines([str(whole[ident])])
+    elif given.output is Format.JSON:
+        _json({"schema": SCHEMA, **_selected(whole)})
+    elif given.output is Format.JSONL:
+        _lines([_compact(_selected(whole))])
+    elif given.output is Format.CSV:
+        _csv([whole], [])
+    elif given.output is Format.PLAIN:
+        _lines(f"{name}\t{_exact(value)}" for name, value in _flat(_selected(whole)).items())
+    elif text is not None and not given.fields:
+        _lines([text])
+    else:
+        listed = _selected(whole if given.fields else fields)
+        shown = {name: cell(name, value) for name, value in _flat(listed).items()}
+        width = max(map(len, shown), default=0)
+        _lines(f"{bold(name.ljust(width), sys.stdout)}  {value}" for name, value in shown.items())
+
+
+class Stream:
+    """A list that never ends: each record is written as it comes, one a line (json means jsonl here)."""
+
+    def __init__(self, columns: Sequence[Column], widths: Mapping[str, int], *, ident: str = "id") -> None:
+        """``widths`` are the least widths of columns, as nothing is known of records to come."""
+        self.columns = _chosen(columns)
+        self.widths = {c.field: max(len(c.heading), widths.get(c.field, 0)) for c in self.columns}
+        self.ident = ident
+        self.begun = False
+
+    def write(self, fields: Record) -> None:
+        whole = expand(fields)
+        _check_fields([whole], [])
+        if given.quiet:
+            line = str(whole[self.ident])
+        elif given.output in {Format.JSON, Format.JSONL}:
+            line = _compact(_selected(whole))
+        elif given.output is Format.CSV:
+            line = _csv_text([whole], [], header=not self.begun).rstrip("\n")
+        elif given.output is Format.PLAIN:
+            line = "\t".join(_exact(reach(whole, c.field)) for c in self.columns)
+        else:
+            if not self.begun:
+                _lines(
+                    [bold("  ".join(c.heading.ljust(self.widths[c.field]) for c in self.columns), sys.stdout)]
+                )
+            cells = (cell(c.field, reach(fields, c.field)).ljust(self.widths[c.field]) for c in self.columns)
+            line = "  ".join(cells).rstrip()
+        self.begun = True
+        _lines([line])
+        sys.stdout.flush()
+
+
+def text(content: str) -> None:
+    """Words that are the answer themselves: help, a script, the lines of a log."""
+    _lines([content])
+    sys.stdout.flush()
+
+
+def expand(fields: Record) -> dict[str, Any]:
+    """A record as machines read it: dollars beside nano-dollars, RFC 3339 for moments."""
+    whole: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            whole[name] = expand(value)
+        elif name.endswith("_nanousd"):
+            whole[name] = value
+            whole[name.removesuffix("_nanousd") + "_usd"] = None if value is None else decimal_usd(value)
+        elif name.endswith("_at") and isinstance(value, int):
+            whole[name] = rfc3339(value)
+        elif isinstance(value, list | tuple):
+            whole[name] = [expand(item) if isinstance(item, Mapping) else item for item in value]
+        else:
+            whole[name] = value
+    return whole
+
+
+def reach(fields: Record, name: str) -> Any:
+    """The value of a field, ``error.code`` being one of a field; None where an outer one is absent."""
+    value: Any = fields
+    for part in name.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value
+
+
+def rfc3339(moment: int) -> str:
+    """UTC nanoseconds as ``2026-11-21T03:02:00.123456Z``."""
+    at = datetime.fromtimestamp(moment // 10**9, UTC).replace(microsecond=moment % 10**9 // 1000)
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def relative(moment: int, now: int) -> str:
+    """How long ago or ahead, in the largest unit that fits: ``3 m ago``, ``in 90 d``."""
+    seconds = abs(now - moment) // 10**9
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        if seconds >= size:
+            span = f"{seconds // size} {unit}"
+            return f"{span} ago" if moment < now else f"in {span}"
+    return "now"
+
+
+def cell(name: str, value: Any) -> str:
+    """A value as people read it."""
+    if value is None or value in ("", [], ()):
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name.endswith("_nanousd"):
+        return format_usd(value)
+    if name.endswith("_at") and isinstance(value, int):
+        return f"{rfc3339(value)[:19]}Z" if given.utc else relative(value, time.time_ns())
+    if name.endswith("_us"):
+        return f"{value / 1000:,.0f} ms" if value >= 10_000 else f"{value / 1000:,.2g} ms"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def width() -> int:
+    """Columns of the terminal; a pipe has no limit unless COLUMNS sets one."""
+    return shutil.get_terminal_size((UNBOUNDED, 24)).columns
+
+
+def _check_fields(found: Sequence[Record], columns: Sequence[Column]) -> None:
+    """BadRequest for a field that no record has; an empty list has nothing to go by."""
+    names = dict.fromkeys(name for record in found for name in (*_flat(record), *record))
+    known = names | dict.fromkeys(column.field for column in columns)
+    for field in given.fields:
+        outer = field.partition(".")[0]  # error.code is a field also where error is null
+        if found and field not in known and (outer == field or outer not in names):
+            raise BadRequest(f"no field `{field}` here", hint=f"there are {', '.join(names)}")
+
+
+def _selected(whole: Record) -> dict[str, Any]:
+    return {field: reach(whole, field) for field in given.fields} if given.fields else dict(whole)
+
+
+def _chosen(columns: Sequence[Column]) -> list[Column]:
+    if given.fields:
+        return [Column(field) for field in given.fields]
+    narrow = given.output is Format.TABLE and width() < COMPACT
+    return [column for column in columns if not (narrow and column.wide)]
+
+
+def _flat(fields: Record, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _exact(value: Any) -> str:
+    """A value for programs in one field of a line."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(map(_exact, value))
+    if isinstance(value, Mapping):
+        return _compact(value)
+    return str(value).replace("\t", " ").replace("\n", " ")
+
+
+def _json(value: Any) -> None:
+    _lines([json.dumps(value, ensure_ascii=False, indent=2)])
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _csv(found: Sequence[Record], columns: Sequence[Column]) -> None:
+    sys.stdout.write(_csv_text(found, columns, header=True))
+
+
+def _csv_text(found: Sequence[Record], columns: Sequence[Column], *, header: bool) -> str:
+    """All fields of the records; the columns only name them where there is no record."""
+    flat = [_flat(_selected(record)) for record in found]
+    names = list(dict.fromkeys(name for record in flat for name in record))
+    names = names or list(given.fields) or [column.field for column in columns]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    if header:
+        writer.writerow(names)
+    writer.writerows([_exact(record.get(name)) for name in names] for record in flat)
+    return buffer.getvalue()
+
+
+def _lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(line + "\n")
+
+
+def _table(found: Sequence[Record], columns: Sequence[Column]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        values = [reach(record, column.field) for record in found]
+        number = any(isinstance(value, int) for value in values) or column.field.endswith(("_nanousd", "_us"))
+        table.add_column(column.heading, justify="right" if number else "left", overflow="fold")
+    for record in found:
+        table.add_row(*(Text(cell(column.field, reach(record, column.field))) for column in columns))
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=width(),
+        color_system="standard" if colored(sys.stdout) else None,
+        legacy_windows=False,
+    )
+    console.print(table)
+    _lines(line.rstrip() for line in buffer.getvalue().splitlines())

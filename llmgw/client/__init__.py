@@ -1,0 +1,1 @@
+"""How front doors reach a gateway."""

@@ -1,0 +1,160 @@
+"""What may stand in ``llmgw.toml``: every option with its type, its default and one line of explanation.
+
+The starter file, ``llmgw config schema`` and the reference are made from these structs, so an option is described
+once. Whoever may call and what they may spend is not declared here but issued into the database.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  msgspec reads the annotations
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from llmgw.domain.route import Tier  # noqa: TC001  msgspec reads the annotations
+
+Positive = Annotated[float, Meta(gt=0)]
+Dollars = Annotated[float, Meta(ge=0)]
+TargetName = Annotated[str, Meta(pattern=r"^[^/\s]+/\S.*$", title="`provider/model`")]
+Duration = Annotated[str, Meta(pattern=r"^([1-9][0-9]*[smhdw])?$", title="a duration such as 90d")]
+Url = Annotated[str, Meta(pattern=r"^(https?://[^\s/?#]+[^\s]*)?$", title="an http:// or https:// address")]
+"""Titles are how error messages call a value of the type."""
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; a key it does not know is an error."""
+
+
+class Server(Section, frozen=True):
+    host: Annotated[
+        str, Meta(description="address to listen on; 0.0.0.0 opens the gateway to the network")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
+    secret: Annotated[
+        str,
+        Meta(description="a key that opens everything, best as ${GATEWAY_SECRET}; empty: only issued keys"),
+    ] = ""
+    discover: Annotated[
+        bool, Meta(description="look for Ollama, LM Studio, LocalAI and vLLM on this machine at start")
+    ] = True
+    max_body_mb: Annotated[Positive, Meta(description="largest request body, in megabytes")] = 40
+    drain_seconds: Annotated[
+        float, Meta(ge=0, description="how long `stop` waits for requests in flight")
+    ] = 10
+    cors_origins: Annotated[
+        tuple[str, ...], Meta(description='origins of web pages that may call the gateway; ["*"] for all')
+    ] = ()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="least severity that is logged")
+    ] = "info"
+    log_format: Annotated[Literal["text", "json"], Meta(description="how log lines look")] = "text"
+    log_file: Annotated[
+        str, Meta(description="where the log goes; empty: gateway.log in the state folder")
+    ] = ""
+
+
+class ProviderOptions(Section, frozen=True):
+    enabled: Annotated[
+        bool, Meta(description="false takes the provider out without deleting its settings")
+    ] = True
+    kind: Annotated[
+        str,
+        Meta(
+            description="which known provider this is; empty: its name, or openai_compatible with a base_url"
+        ),
+    ] = ""
+    base_url: Annotated[Url, Meta(description="address of its API; empty: the provider's own")] = ""
+    tier: Annotated[Tier | None, Meta(description="price class: local, cheap or premium")] = None
+    models: Annotated[
+        tuple[str, ...], Meta(description="models it offers; empty: those it lists itself")
+    ] = ()
+    credential: Annotated[
+        str, Meta(description="its API key, only as ${VAR}; better: `llmgw provider add NAME`")
+    ] = ""
+    timeout: Annotated[Positive, Meta(description="seconds between two pieces of an answer")] = 600
+    connect_timeout: Annotated[Positive, Meta(description="seconds for the connection")] = 5
+    options: Annotated[dict[str, Any], Meta(description="settings only this provider knows")] = {}
+
+
+class Alias(Section, frozen=True):
+    """What one name or glob pattern that callers use stands for."""
+
+    targets: Annotated[
+        tuple[TargetName, ...], Meta(min_length=1, description="tried in this order, as provider/model")
+    ]
+
+
+class Tiers(Section, frozen=True):
+    """The targets of each price class, in the order they are tried; empty: chosen from what is there."""
+
+    local: Annotated[tuple[TargetName, ...], Meta(description="models on your own machines")] = ()
+    cheap: Annotated[tuple[TargetName, ...], Meta(description="hosted models for everyday work")] = ()
+    premium: Annotated[tuple[TargetName, ...], Meta(description="hosted models for hard work")] = ()
+
+
+class Price(Section, frozen=True):
+    """What one model costs where the shipped table is wrong or silent; an option left out keeps the table's figure."""
+
+    input: Annotated[Dollars | None, Meta(description="dollars per million fresh input tokens")] = None
+    output: Annotated[Dollars | None, Meta(description="dollars per million output tokens")] = None
+    cache_read: Annotated[
+        Dollars | None, Meta(description="per million tokens read from the provider's cache")
+    ] = None
+    cache_write: Annotated[Dollars | None, Meta(description="per million tokens written to it")] = None
+    cache_write_1h: Annotated[
+        Dollars | None, Meta(description="per million of those that stay for an hour")
+    ] = None
+    input_audio: Annotated[Dollars | None, Meta(description="per million audio input tokens")] = None
+    output_audio: Annotated[Dollars | None, Meta(description="per million audio output tokens")] = None
+    reasoning: Annotated[
+        Dollars | None, Meta(description="per million reasoning tokens, if unlike output")
+    ] = None
+    searches: Annotated[Dollars | None, Meta(description="per thousand web searches by the provider")] = None
+    request: Annotated[Dollars | None, Meta(description="per request, on top of its tokens")] = None
+
+
+class KeyDefaults(Section, frozen=True):
+    models: Annotated[
+        tuple[str, ...], Meta(description="patterns of models a new key may use; empty: all")
+    ] = ()
+    expires: Annotated[Duration, Meta(description="how long a new key lives, as 90d; empty: for ever")] = ""
+
+
+class Keys(Section, frozen=True):
+    defaults: KeyDefaults = KeyDefaults()
+
+
+class Ledger(Section, frozen=True):
+    durability: Annotated[
+        Literal["normal", "strict"],
+        Meta(description="normal survives a crash of the process, strict also one of the power"),
+    ] = "normal"
+    retention_days: Annotated[int, Meta(ge=0, description="days that requests are kept; 0: for ever")] = 0
+
+
+class Config(Section, frozen=True):
+    """The whole file."""
+
+    server: Server = Server()
+    providers: dict[str, ProviderOptions] = {}
+    models: dict[str, Alias] = {}
+    tiers: Tiers = Tiers()
+    prices: dict[str, Price] = {}
+    keys: Keys = Keys()
+    ledger: Ledger = Ledger()
+
+
+class Settings(Config, frozen=True):
+    """What is in force after flags, environment, file and defaults.
+
+    ``origins`` maps a dotted option (``server.port``) to where its value came from; options at their default are
+    absent. ``notes`` are things worth saying that are no errors. ``path`` is the file that was read, if there is one.
+    """
+
+    origins: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    path: Path | None = None
+
+
+SECRET_OPTIONS = frozenset({"secret", "credential"})
+"""Options whose values are never shown whole."""

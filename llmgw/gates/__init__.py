@@ -1,0 +1,1 @@
+"""The gates a call passes, one file each, in the order that ``pipeline`` names."""

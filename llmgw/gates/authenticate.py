@@ -1,0 +1,96 @@
+"""Gate 1: whose key is this? SHA-256 of the token, one dictionary lookup, no database on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from llmgw.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from llmgw.domain.identity import Key
+    from llmgw.gates.state import Call, Gateway
+
+OWN_HEADER = b"x-llmgw-key"
+"""Takes the key when ``Authorization`` carries a token that is meant for the upstream (Claude Code's own sign-in)."""
+
+
+class KeyRing:
+    """Every key by its hash, read again whenever ``version`` moves, so that a change counts on the next request."""
+
+    def __init__(self, load: Callable[[], Iterable[Key]], version: Callable[[], int]) -> None:
+        self._load = load
+        self._version = version
+        self._seen: int | None = None
+        self._by_hash: dict[bytes, Key] = {}
+        self.used: dict[int, int] = {}
+        """Key id to the moment it was last used; whoever persists it takes and clears it."""
+
+    def forget(self) -> None:
+        """Read the keys again on the next request."""
+        self._seen = None
+
+    def find(self, token: bytes, now: int) -> Key:
+        """The key behind a token; Unauthenticated, never repeating the token, when it opens nothing."""
+        version = self._version()
+        if version != self._seen:
+            self._by_hash = _index(self._load())
+            self._seen = version
+        digest = sha256(token).digest()
+        key = self._by_hash.get(digest)
+        if key is None:
+            raise Unauthenticated(
+                "this key is not known to the gateway",
+                hint="`llmgw key create NAME` makes one, `llmgw key list` shows what there is",
+            )
+        if key.revoked_at is not None and key.revoked_at <= now:
+            raise Unauthenticated(
+                f"key `{key.name}` was revoked", hint="`llmgw key create NAME` makes a new one"
+            )
+        if key.expires_at is not None and key.expires_at <= now:
+            raise Unauthenticated(
+                f"key `{key.name}` has expired", hint=f"`llmgw key rotate {key.name}` renews it"
+            )
+        if digest == key.previous_hash and (key.grace_until is None or key.grace_until <= now):
+            raise Unauthenticated(
+                f"key `{key.name}` was rotated and its old value no longer counts",
+                hint=f"use the value that `llmgw key rotate {key.name}` printed",
+            )
+        self.used[key.id] = now
+        return key
+
+
+def _index(keys: Iterable[Key]) -> dict[bytes, Key]:
+    by_hash: dict[bytes, Key] = {}
+    for key in keys:
+        by_hash[key.hash] = key
+        if key.previous_hash is not None:
+            by_hash[key.previous_hash] = key
+    return by_hash
+
+
+def token_of(headers: dict[bytes, bytes]) -> bytes | None:
+    """The caller's token: ``x-llmgw-key``, ``Authorization: Bearer``, or ``x-api-key`` as Anthropic's SDKs send it."""
+    own = headers.get(OWN_HEADER)
+    if own is not None:
+        return own
+    authorization = headers.get(b"authorization")
+    if authorization is not None and authorization[:7].lower() == b"bearer ":
+        return authorization[7:].strip()
+    return headers.get(b"x-api-key")
+
+
+def authenticate(gateway: Gateway, call: Call) -> None:
+    """Set ``call.key`` and the tags that the key and the ``x-llmgw-tag`` header give it."""
+    token = token_of(call.headers)
+    if not token:
+        raise Unauthenticated(
+            "no key was sent",
+            hint="send `Authorization: Bearer KEY` or `x-api-key: KEY`; `llmgw key create NAME` makes a key",
+        )
+    call.key = key = gateway.keys.find(token, call.started_at)
+    header = call.headers.get(b"x-llmgw-tag")
+    if header is not None or key.tags:
+        asked = (header or b"").decode("latin-1").split(",")
+        call.tags = ",".join(sorted({tag.strip()[:64] for tag in (*key.tags, *asked[:16]) if tag.strip()}))

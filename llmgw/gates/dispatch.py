@@ -1,0 +1,208 @@
+"""Gate 11: ask the targets in order until one answers, and pass its answer on as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from llmgw.domain.ledger import AttemptState
+from llmgw.domain.usage import Usage
+from llmgw.errors import GatewayError, UpstreamFailed, UpstreamRefused
+from llmgw.gates.credential import outgoing, target_url
+from llmgw.gates.exchange import Exchange, exchange
+from llmgw.gates.reply import cost_text, meta_of, own_headers, passed_headers, send_whole, wants_meta
+from llmgw.gates.settle import measured, reserve, settle, unseen
+from llmgw.providers.transport import UNREACHABLE
+
+if TYPE_CHECKING:
+    from llmgw.gates.state import Attempt, Call, Destination, Gateway
+    from llmgw.providers.base import Answer, Reading
+
+log = logging.getLogger("llmgw.dispatch")
+
+FINAL_STATUSES = frozenset({400, 405, 406, 413, 415, 422})
+"""What an upstream says of the request itself: another target would say the same, so the caller hears it at once."""
+
+NOTHING = Usage()
+
+
+async def dispatch(gateway: Gateway, call: Call) -> None:
+    """Answer the caller from the first target that can; the last failure is raised when none does."""
+    last = call.route.targets[-1]
+    for target in call.route.targets:
+        destination = gateway.router.destination(target)
+        try:
+            crossing = exchange(call, destination)
+            await _try(gateway, call, destination, crossing, final=target is last)
+        except GatewayError as error:
+            if target is last or call.replied or _about_request(error):
+                raise
+            log.warning("%s: %s failed (%s), next target", call.shown_id, target.name, error.code)
+        else:
+            return
+
+
+def _about_request(error: GatewayError) -> bool:
+    return isinstance(error, UpstreamRefused) and error.status in FINAL_STATUSES
+
+
+async def _try(
+    gateway: Gateway, call: Call, destination: Destination, crossing: Exchange, *, final: bool
+) -> None:
+    """One attempt from hold to settled row, however it ends."""
+    headers, body = outgoing(call, destination), crossing.request()
+    attempt, hold = reserve(gateway, call, destination)
+    held = gateway.ledger.hold(hold)
+    sent = False
+    try:
+        await held
+        sent = True
+        answer = await gateway.send(destination, target_url(call, destination), headers, body)
+        try:
+            if answer.status >= 400:
+                raise await _refusal(call, destination, answer)
+            if call.peek.stream:
+                await _stream(gateway, call, attempt, answer, crossing)
+            else:
+                await _plain(gateway, call, attempt, answer, crossing)
+        finally:
+            await answer.close()
+    except asyncio.CancelledError:
+        if not attempt.settled:
+            _settle_broken(gateway, call, attempt, crossing, 499, "cancelled", sent=sent, final=True)
+        raise
+    except GatewayError as error:
+        if not attempt.settled:
+            free = not sent or error.code == UNREACHABLE or isinstance(error, UpstreamRefused)
+            ends = final or call.replied or _about_request(error)
+            await _settle_broken(
+                gateway, call, attempt, crossing, error.status, error.code, sent=not free, final=ends
+            )
+        raise
+
+
+def _settle_broken(
+    gateway: Gateway,
+    call: Call,
+    attempt: Attempt,
+    crossing: Exchange,
+    status: int,
+    code: str,
+    *,
+    sent: bool,
+    final: bool,
+) -> asyncio.Future[None]:
+    """Settle an attempt that did not end well: free if nothing was done for it, else at what it may have cost."""
+    if not sent:
+        return settle(
+            gateway,
+            call,
+            attempt,
+            NOTHING,
+            state=AttemptState.RELEASED,
+            status=status,
+            error=code,
+            final=final,
+        )
+    if attempt.first_byte is None:
+        usage = unseen(call, attempt, gateway.clock.tick())
+        return settle(gateway, call, attempt, usage, status=status, error=code, final=final)
+    reading = crossing.reading()
+    usage = measured(call, reading)
+    return settle(gateway, call, attempt, usage, status=status, error=code, reading=reading, final=final)
+
+
+async def _refusal(call: Call, destination: Destination, answer: Answer) -> UpstreamRefused:
+    """An upstream's error reply; its own bytes are kept for a caller of the same dialect."""
+    body = await answer.read()
+    message, kind = destination.dialect.read_error(answer.status, body)
+    headers = answer.headers
+    same = call.dialect.name == destination.dialect.name
+    return UpstreamRefused(
+        f"{destination.upstream.name}: {message}",
+        status=answer.status,
+        body=body if same else b"",
+        content_type=dict(headers).get("content-type", "application/json"),
+        kind=kind,
+        headers=tuple((name.decode(), value.decode("latin-1")) for name, value in passed_headers(headers)),
+    )
+
+
+def _checked(reading: Reading) -> Reading:
+    if reading.warning:
+        log.warning("%s", reading.warning)
+    return reading
+
+
+async def _plain(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
+    body = await answer.read()
+    attempt.first_byte = gateway.clock.tick()
+    reading = _checked(crossing.read(body))
+    await settle(gateway, call, attempt, measured(call, reading), reading=reading)
+    headers = passed_headers(answer.headers) + own_headers(call, attempt)
+    headers.append((b"x-llmgw-cost", cost_text(call).encode()))
+    if crossing.dropped:
+        headers.append((b"x-llmgw-dropped", ",".join(crossing.dropped).encode("latin-1", "replace")))
+    if reading.warning:
+        headers.append((b"x-llmgw-warning", reading.warning.encode("latin-1", "replace")))
+    meta = None
+    if call.dialect.name != attempt.destination.dialect.name or wants_meta(call):
+        meta = meta_of(call, attempt, gateway.clock.tick(), crossing.dropped)
+    call.replied = call.finished = True
+    await send_whole(call.send, answer.status, headers, crossing.render(body, meta), b"application/json")
+
+
+async def _stream(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
+    """Pass a stream on chunk by chunk; the row is committed before the chunk that completes it leaves."""
+    crossing.begin()
+    send = call.send
+    while (chunk := await answer.chunk()) is not None:
+        data = crossing.feed(chunk)
+        if attempt.first_byte is None:
+            attempt.first_byte = gateway.clock.tick()
+        if crossing.ending and not attempt.settled:
+            await _settle_stream(gateway, call, attempt, crossing)
+        if data:
+            if not call.replied:
+                await _begin_stream(call, attempt, answer, crossing)
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+    tail = crossing.finish()
+    if not attempt.settled:
+        if not call.replied and not tail:
+            raise UpstreamFailed(f"{attempt.destination.upstream.name} ended its stream before it began")
+        reading = await _settle_stream(gateway, call, attempt, crossing)
+        if not reading.whole and not tail:
+            raise UpstreamFailed(f"{attempt.destination.upstream.name} cut its stream off")
+    if not call.replied:
+        await _begin_stream(call, attempt, answer, crossing)
+    if wants_meta(call):
+        meta = meta_of(call, attempt, gateway.clock.tick(), crossing.dropped)
+        tail += call.dialect.stream_meta(meta)
+    call.finished = True
+    await send({"type": "http.response.body", "body": tail, "more_body": False})
+
+
+async def _settle_stream(gateway: Gateway, call: Call, attempt: Attempt, crossing: Exchange) -> Reading:
+    reading = _checked(crossing.reading())
+    broken = "" if reading.whole and not reading.error else UpstreamFailed.code
+    await settle(
+        gateway,
+        call,
+        attempt,
+        measured(call, reading),
+        status=502 if broken else 200,
+        error=broken,
+        reading=reading,
+    )
+    return reading
+
+
+async def _begin_stream(call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
+    headers = passed_headers(answer.headers) + own_headers(call, attempt)
+    headers.append((b"content-type", call.dialect.stream_type.encode()))
+    headers.append((b"cache-control", b"no-cache"))
+    if crossing.dropped:
+        headers.append((b"x-llmgw-dropped", ",".join(crossing.dropped).encode("latin-1", "replace")))
+    call.replied = True
+    await call.send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -1,0 +1,130 @@
+"""The two ways bytes cross the gateway: relayed untouched in one dialect, or translated between two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from llmgw.domain.chat import Ended, Failed
+
+if TYPE_CHECKING:
+    from llmgw.gates.state import Call, Destination
+    from llmgw.providers.base import Reading, StreamParser, StreamRenderer, Tap
+
+
+class Exchange(Protocol):
+    """What dispatch needs of either way. ``ending`` turns True in the ``feed`` that completes the caller's stream."""
+
+    dropped: tuple[str, ...]
+
+    @property
+    def ending(self) -> bool: ...
+
+    def request(self) -> bytes:
+        """The body for the target."""
+
+    def read(self, body: bytes) -> Reading:
+        """What the ledger needs of a plain reply; UpstreamFailed when the reply cannot be understood."""
+
+    def render(self, body: bytes, meta: dict[str, Any] | None) -> bytes:
+        """The plain reply for the caller, after ``read``."""
+
+    def begin(self) -> None:
+        """A stream is about to arrive."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Stream bytes for the caller."""
+
+    def finish(self) -> bytes:
+        """The last bytes for the caller when the upstream's stream is over."""
+
+    def reading(self) -> Reading:
+        """What the ledger needs of the stream as far as it came."""
+
+
+class Relay:
+    """Caller and target speak the same dialect: bytes pass as they are, a tap listens for usage."""
+
+    dropped: tuple[str, ...] = ()
+
+    def __init__(self, call: Call, destination: Destination) -> None:
+        self._call = call
+        self._destination = destination
+
+    def request(self) -> bytes:
+        call, destination = self._call, self._destination
+        return call.dialect.relay_body(call.body, call.peek, destination.upstream, destination.target.model)
+
+    def read(self, body: bytes) -> Reading:
+        return self._destination.dialect.read(body)
+
+    def render(self, body: bytes, meta: dict[str, Any] | None) -> bytes:
+        return body if meta is None else self._call.dialect.attach_meta(body, meta)
+
+    def begin(self) -> None:
+        self._tap: Tap = self._destination.dialect.tap(self._call.peek, self._destination.upstream)
+        self.feed = self._tap.feed  # type: ignore[method-assign]  # one call less for every chunk
+
+    @property
+    def ending(self) -> bool:
+        return self._tap.ending
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._tap.feed(chunk)
+
+    def finish(self) -> bytes:
+        return b""
+
+    def reading(self) -> Reading:
+        return self._tap.close()
+
+
+class Translation:
+    """Caller and target speak different dialects: everything is lifted into neutral words and set down again."""
+
+    def __init__(self, call: Call, destination: Destination) -> None:
+        self._call = call
+        self._destination = destination
+        self._request = call.dialect.parse_request(call.body)
+        rendered = destination.dialect.render_request(
+            self._request, destination.upstream, destination.target.model
+        )
+        self._body = rendered.body
+        self.dropped = rendered.dropped
+        self.ending = False
+
+    def request(self) -> bytes:
+        return self._body
+
+    def read(self, body: bytes) -> Reading:
+        self._answer = self._destination.dialect.parse_answer(body)
+        return self._destination.dialect.read(body)
+
+    def render(self, body: bytes, meta: dict[str, Any] | None) -> bytes:  # noqa: ARG002 (a relay needs the bytes)
+        return self._call.dialect.render_answer(self._answer, meta)
+
+    def begin(self) -> None:
+        self._parser: StreamParser = self._destination.dialect.stream_parser()
+        self._renderer: StreamRenderer = self._call.dialect.stream_renderer(self._request)
+
+    def feed(self, chunk: bytes) -> bytes:
+        return self._render(self._parser.feed(chunk))
+
+    def finish(self) -> bytes:
+        return self._render(self._parser.close())
+
+    def _render(self, events: list[Any]) -> bytes:
+        out = []
+        for event in events:
+            if isinstance(event, (Ended, Failed)):
+                self.ending = True
+            out.append(self._renderer.feed(event))
+        return b"".join(out)
+
+    def reading(self) -> Reading:
+        return self._parser.reading()
+
+
+def exchange(call: Call, destination: Destination) -> Exchange:
+    """Relay when both ends speak the same dialect, translation otherwise."""
+    relayed = call.dialect.name == destination.dialect.name
+    return Relay(call, destination) if relayed else Translation(call, destination)

@@ -1,0 +1,98 @@
+"""The whole way of a call in one function: a refusal is cheaper than a call, and everything ends in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from llmgw.errors import GatewayError, Internal
+from llmgw.gates.authenticate import authenticate
+from llmgw.gates.dispatch import dispatch
+from llmgw.gates.read import ClientGone, read
+from llmgw.gates.reply import own_headers, send_error
+from llmgw.gates.route import route
+from llmgw.gates.settle import record
+
+if TYPE_CHECKING:
+    from llmgw.gates.state import Call, Gateway
+
+log = logging.getLogger("llmgw.pipeline")
+
+LISTEN_AFTER = 0.02
+"""Seconds until a call begins to listen for its caller hanging up."""
+
+
+async def run(gateway: Gateway, call: Call) -> None:
+    """Take one call through every gate. Nothing is raised to the server: each end is an answer or a caller who left."""
+    watch = None
+    try:
+        authenticate(gateway, call)
+        await read(gateway, call)
+        route(gateway, call)
+        watch = _Watch(call)
+        await dispatch(gateway, call)
+    except ClientGone:
+        log.debug("%s: the caller hung up before its request was whole", call.shown_id)
+    except asyncio.CancelledError:
+        if watch is None or not watch.gone:
+            raise
+        log.debug("%s: the caller hung up", call.shown_id)
+    except GatewayError as error:
+        await _refuse(gateway, call, error)
+    except Exception:
+        log.exception("%s: internal error", call.shown_id)
+        await _refuse(
+            gateway, call, Internal("something went wrong inside the gateway", hint="see `llmgw logs`")
+        )
+    finally:
+        if watch is not None:
+            watch.end()
+
+
+class _Watch:
+    """Cancels a call whose caller hangs up while the answer is under way.
+
+    It begins to listen a moment later, because most answers from a cache or a local model are out by then and
+    listening costs more than anything else in this file.
+    """
+
+    __slots__ = ("_call", "_listener", "_running", "_timer", "gone")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._listener: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        self._running = asyncio.current_task(loop)
+        self._timer = loop.call_later(LISTEN_AFTER, self._begin, loop)
+        self.gone = False
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._listener = loop.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while (await self._call.receive())["type"] != "http.disconnect":
+            pass
+        if self._running is not None and not self._call.finished:
+            self.gone = True
+            self._running.cancel()
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
+
+
+async def _refuse(gateway: Gateway, call: Call, error: GatewayError) -> None:
+    """Answer with an error in the caller's dialect; a refusal of a known key is recorded like any request."""
+    if call.attempts == 0 and hasattr(call, "key"):
+        try:
+            await record(gateway, call, error.status, error.code)
+        except GatewayError as failure:
+            log.error("%s: refusal not recorded: %s", call.shown_id, failure.message)  # noqa: TRY400 (no traceback)
+    call.finished = True
+    if call.replied:
+        event = call.dialect.render_stream_error(error, call.shown_id)
+        await call.send({"type": "http.response.body", "body": event, "more_body": False})
+    else:
+        await send_error(call.send, call.dialect, error, call.shown_id, own_headers(call))

@@ -1,0 +1,49 @@
+"""Gate 2: read the body, no more of it than allowed, and learn from it what the other gates need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmgw.errors import BadRequest, TooLarge
+from llmgw.gates.state import Call, Gateway
+
+if TYPE_CHECKING:
+    from llmgw.gates.state import Receive
+
+
+class ClientGone(Exception):  # noqa: N818 (an event, not an error to show)
+    """The caller hung up; there is nobody left to answer."""
+
+
+async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+    """The whole request body; TooLarge as soon as it is known to pass ``limit`` bytes."""
+    length = headers.get(b"content-length")
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise BadRequest("send the body uncompressed: `content-encoding` is not supported", status=415)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            raise _too_large(limit)
+        if not message.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"the request body is larger than {limit // 1_048_576} MB",
+        hint="raise `server.max_body_mb` in llmgw.toml",
+    )
+
+
+async def read(gateway: Gateway, call: Call) -> None:
+    """Set ``call.body`` and ``call.peek``."""
+    call.body = await read_body(call.receive, call.headers, gateway.max_body)
+    call.peek = call.dialect.peek(call.body)

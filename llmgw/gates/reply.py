@@ -1,0 +1,126 @@
+"""How the gateway answers its caller: status, headers, what it says about itself, and errors in the caller's dialect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llmgw.domain.money import decimal_usd
+from llmgw.errors import GatewayError, UpstreamRefused
+from llmgw.rules.planning import VIRTUAL
+
+if TYPE_CHECKING:
+    from llmgw.gates.state import Attempt, Call, Send
+    from llmgw.providers.base import CallerDialect, Headers
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+KEPT_BACK = frozenset(
+    {
+        "alt-svc",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "keep-alive",
+        "proxy-authenticate",
+        "server",
+        "set-cookie",
+        "strict-transport-security",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-api-key",
+    }
+)
+"""Headers of an upstream that are about its own connection or its own clients; every other one passes."""
+
+
+def passed_headers(headers: Headers) -> RawHeaders:
+    """An upstream's headers as far as a caller may see them: rate limits, request ids, ``retry-after``."""
+    return [
+        (name.encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in headers
+        if name not in KEPT_BACK
+    ]
+
+
+def own_headers(call: Call, attempt: Attempt | None = None) -> RawHeaders:
+    """The ``x-llmgw-*`` headers of every answer; cost is added where it is known before the first byte."""
+    headers = [
+        (b"x-llmgw-request-id", call.shown_id.encode()),
+        (b"x-llmgw-cache", b"bypass"),
+        (b"x-llmgw-budget-left", b"unlimited"),
+    ]
+    if attempt is not None:
+        target = attempt.destination.target
+        headers.append((b"x-llmgw-tier", target.tier.encode()))
+        headers.append((b"x-llmgw-target", target.name.encode("latin-1", "replace")))
+        if call.attempts > 1:
+            headers.append((b"x-llmgw-fallbacks", b"%d" % (call.attempts - 1)))
+    return headers
+
+
+def cost_text(call: Call) -> str:
+    """Dollars, exact; ``unknown`` when a price was missing, which is not nothing."""
+    return "unknown" if call.cost is None else decimal_usd(call.cost)
+
+
+def wants_meta(call: Call) -> bool:
+    """Whether the caller speaks the gateway's own dialect: its fields, its virtual models, or asks by header.
+
+    Everybody else's relayed bytes stay exactly as the upstream sent them and headers tell the rest.
+    """
+    return (
+        call.peek.gateway_fields
+        or call.peek.model in VIRTUAL
+        or call.headers.get(b"x-llmgw-meta", b"").lower() == b"body"
+    )
+
+
+def meta_of(call: Call, attempt: Attempt, now: int, dropped: tuple[str, ...]) -> dict[str, Any]:
+    """``gateway_meta``: S3's fields, and what the answer cost."""
+    target = attempt.destination.target
+    return {
+        "request_id": call.shown_id,
+        "latency_ms": (now - call.started) // 1_000_000,
+        "source": target.provider,
+        "cache": "bypass",
+        "cost_nanousd": call.cost,
+        "cost_usd": None if call.cost is None else decimal_usd(call.cost),
+        "budget_left_usd": None,
+        "routing": {
+            "tier": target.tier,
+            "target": target.name,
+            "reason": call.route.reason,
+            "attempts": call.attempts,
+        },
+        "dropped": list(dropped),
+    }
+
+
+async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes, content_type: bytes) -> None:
+    headers.append((b"content-type", content_type))
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(
+    send: Send, dialect: CallerDialect, error: GatewayError, request_id: str, headers: RawHeaders
+) -> None:
+    """An error as the caller's SDK expects it; an upstream's own body passes untouched where the dialects agree."""
+    content_type = b"application/json"
+    if isinstance(error, UpstreamRefused) and error.body:
+        body, content_type = error.body, error.content_type.encode("latin-1", "replace")
+    else:
+        body = dialect.render_error(error, request_id)
+    named = {name for name, _ in error.headers}
+    headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in error.headers]
+    if error.status == 401 and "www-authenticate" not in named:
+        headers.append((b"www-authenticate", b'Bearer realm="llmgw"'))
+    if error.status in {402, 403, 413} and "x-should-retry" not in named:
+        headers.append((b"x-should-retry", b"false"))
+    await send_whole(send, error.status, headers, body, content_type)

@@ -1,0 +1,94 @@
+"""Gate 6: which targets may answer, in order, of those that the caller's key is allowed to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from llmgw.domain.route import Route, Target
+from llmgw.errors import GatewayError, NotAllowed
+from llmgw.gates.state import Call, Destination, Gateway
+from llmgw.rules.planning import Plan, resolve
+
+if TYPE_CHECKING:
+    from llmgw.providers.base import Headers, TargetDialect, Upstream
+
+REMEMBERED = 4096
+"""Names whose route is kept; past that the memory starts again, so a caller inventing names cannot fill it."""
+
+
+class Router:
+    """The plan with its upstreams made ready; resolving a name again is one dictionary lookup."""
+
+    def __init__(
+        self, plan: Plan, upstreams: Iterable[Upstream], dialect: Callable[[str], TargetDialect]
+    ) -> None:
+        self.plan = plan
+        self.upstreams = {upstream.name: upstream for upstream in upstreams}
+        self._dialect = dialect
+        self._routes: dict[tuple[str, str | None], Route] = {}
+        self._destinations: dict[Target, Destination] = {}
+        self.premium = _premium(self)
+        """The first premium target, None without one: what savings are measured against."""
+
+    def route(self, asked: str, force_tier: str | None) -> Route:
+        known = self._routes.get((asked, force_tier))
+        if known is None:
+            known = resolve(self.plan, asked, force_tier)
+            if len(self._routes) >= REMEMBERED:
+                self._routes.clear()
+            self._routes[asked, force_tier] = known
+        return known
+
+    def destination(self, target: Target) -> Destination:
+        known = self._destinations.get(target)
+        if known is None:
+            upstream = self.upstreams[target.provider]
+            known = Destination(
+                target,
+                upstream,
+                self._dialect(upstream.provider.dialect),
+                upstream.base_url.rstrip("/") + upstream.provider.chat_path,
+                upstream_headers(upstream),
+            )
+            if len(self._destinations) >= REMEMBERED:
+                self._destinations.clear()
+            self._destinations[target] = known
+        return known
+
+
+def _premium(router: Router) -> Destination | None:
+    try:
+        return router.destination(router.route("gateway-premium", None).targets[0])
+    except GatewayError:
+        return None
+
+
+def upstream_headers(upstream: Upstream) -> Headers:
+    """The headers of every call to an upstream, its credential included."""
+    headers = [("content-type", "application/json"), *upstream.provider.headers]
+    if upstream.credential and upstream.provider.auth == "bearer":
+        headers.append(("authorization", f"Bearer {upstream.credential}"))
+    elif upstream.credential and upstream.provider.auth == "x-api-key":
+        headers.append(("x-api-key", upstream.credential))
+    return headers
+
+
+def route(gateway: Gateway, call: Call) -> None:
+    """Set ``call.route`` to the targets open to this key; NotAllowed when it may use none of them."""
+    asked = call.peek.model
+    found = gateway.router.route(asked, call.peek.force_tier)
+    if call.key.models:
+        kept = tuple(
+            target
+            for target in found.targets
+            if call.key.allows(asked, target.model, target.name, f"{target.tier}/{target.model}")
+        )
+        if not kept:
+            raise NotAllowed(
+                f"key `{call.key.name}` may not use the model `{asked}`",
+                param="model",
+                hint=f"it may use: {', '.join(call.key.models)}",
+            )
+        found = Route(found.asked, kept, found.reason)
+    call.route = found

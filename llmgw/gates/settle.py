@@ -1,0 +1,182 @@
+"""Gate 12, where every call ends: usage to nano-dollars to a committed row, whatever happened on the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from llmgw.domain.ledger import AttemptState, CacheVerdict, Hold, Outcome, RequestRow
+from llmgw.domain.usage import Usage
+from llmgw.gates.state import Attempt, Call, Gateway
+from llmgw.providers.base import Reading
+from llmgw.rules.estimating import estimate_tokens, upper_bound_tokens
+from llmgw.rules.pricing import cost, hold_cost, price_line
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+    from llmgw.domain.money import NanoUSD
+    from llmgw.gates.state import Destination
+
+UNSAID_OUTPUT = 4096
+"""Output tokens assumed in a hold when the caller names no limit."""
+
+WRITING_SPEED = 200
+"""Tokens a second that no hosted model exceeds by much: bounds what an answer that was never seen can have cost."""
+
+
+def reserve(gateway: Gateway, call: Call, destination: Destination) -> tuple[Attempt, Hold]:
+    """A new attempt at a destination and its hold: the worst case it may cost, None where no price is known."""
+    call.attempts += 1
+    target, peek = destination.target, call.peek
+    price = gateway.price(destination, call.started_at)
+    attempt = Attempt(call.attempts, destination, price, gateway.clock.tick())
+    attempt.input_bound = upper_bound_tokens(peek.prompt_bytes, peek.attachments)
+    attempt.output_bound = (peek.max_tokens or UNSAID_OUTPUT) * peek.n
+    held = Hold(
+        request_id=call.id,
+        attempt=attempt.number,
+        started_at=gateway.clock.now() if attempt.number > 1 else call.started_at,
+        tenant=call.key.tenant,
+        user=call.key.user,
+        key_id=call.key.id,
+        key_name=call.key.name,
+        tags=call.tags,
+        surface=call.surface,
+        stream=peek.stream,
+        model_asked=peek.model,
+        provider=target.provider,
+        model=target.model,
+        tier=target.tier,
+        cost=None if price is None else hold_cost(price, attempt.input_bound, attempt.output_bound),
+    )
+    return attempt, held
+
+
+def settle(
+    gateway: Gateway,
+    call: Call,
+    attempt: Attempt,
+    usage: Usage,
+    *,
+    state: AttemptState = AttemptState.SETTLED,
+    status: int = 200,
+    error: str = "",
+    reading: Reading | None = None,
+    final: bool = True,
+) -> Future[None]:
+    """Price an attempt and put it into the ledger, with its request's own row when it is the final one.
+
+    The row is on its way when this returns and committed when the future resolves; who needs no certainty
+    (a caller that hung up) need not wait. A second settle of one attempt changes nothing.
+    """
+    price = attempt.price
+    spent = None if price is None else cost(price, usage)
+    premium = _premium_cost(gateway, call, usage)
+    call.cost = None if spent is None or call.cost is None else call.cost + spent
+    call.premium_cost = premium
+    attempt.settled = True
+    now = gateway.clock.tick()
+    outcome = Outcome(
+        request_id=call.id,
+        attempt=attempt.number,
+        state=state,
+        ended_at=call.started_at + now - call.started,
+        status=status,
+        error=error,
+        usage=usage,
+        cost=spent,
+        premium_cost=premium,
+        price="" if price is None else price_line(price),
+        ttft_us=None if attempt.first_byte is None else (attempt.first_byte - attempt.started) // 1000,
+        latency_us=(now - attempt.started) // 1000,
+        finish_reason="" if reading is None else reading.finish_reason,
+        upstream_id="" if reading is None else reading.upstream_id,
+    )
+    row = None
+    if final:
+        target = attempt.destination.target
+        row = _request_row(
+            call,
+            now,
+            provider=target.provider,
+            model=target.model,
+            tier=target.tier,
+            cache=CacheVerdict.BYPASS,
+            status=status,
+            error=error,
+            usage=usage,
+            ttft_us=None if attempt.first_byte is None else (attempt.first_byte - call.started) // 1000,
+            finish_reason=outcome.finish_reason,
+        )
+    return gateway.ledger.settle(outcome, row)
+
+
+def record(gateway: Gateway, call: Call, status: int, error: str) -> Future[None]:
+    """Put a request that reached no target into the ledger: refused at a gate, at no cost."""
+    return gateway.ledger.record(_request_row(call, gateway.clock.tick(), status=status, error=error))
+
+
+def _request_row(call: Call, now: int, **known: object) -> RequestRow:
+    peek = getattr(call, "peek", None)
+    return RequestRow(
+        id=call.id,
+        started_at=call.started_at,
+        tenant=call.key.tenant,
+        user=call.key.user,
+        key_id=call.key.id,
+        key_name=call.key.name,
+        tags=call.tags,
+        surface=call.surface,
+        stream=peek is not None and peek.stream,
+        model_asked="" if peek is None else peek.model,
+        attempts=call.attempts,
+        cost=call.cost,
+        premium_cost=call.premium_cost,
+        latency_us=(now - call.started) // 1000,
+        **known,  # type: ignore[arg-type]
+    )
+
+
+def _premium_cost(gateway: Gateway, call: Call, usage: Usage) -> NanoUSD | None:
+    """What the same tokens would have cost at the first premium target; None when there is none or no price."""
+    premium = gateway.router.premium
+    if premium is None:
+        return None
+    price = gateway.price(premium, call.started_at)
+    return None if price is None else cost(price, usage)
+
+
+def measured(call: Call, reading: Reading) -> Usage:
+    """The usage of an answer: as reported, or counted from what was seen and marked as estimated.
+
+    An answer that broke off counts at least what was seen of it, even where the upstream had reported less.
+    """
+    reported = reading.usage
+    if reported is not None and reading.whole:
+        return reported
+    seen_input = max(1, call.peek.prompt_bytes // 4)
+    seen_output = estimate_tokens(reading.text)
+    if reported is None:
+        return Usage(
+            input_tokens=seen_input, output_tokens=seen_output, estimated=True, complete=reading.whole
+        )
+    return structs.replace(
+        reported,
+        input_tokens=reported.input_tokens or seen_input,
+        output_tokens=max(reported.output_tokens, seen_output),
+        estimated=True,
+        complete=False,
+    )
+
+
+def unseen(call: Call, attempt: Attempt, now: int) -> Usage:
+    """The usage of an answer that was asked for and never seen: what a model may have written in the time it had."""
+    seconds = (now - attempt.started) / 1e9
+    return Usage(
+        input_tokens=max(1, call.peek.prompt_bytes // 4),
+        output_tokens=min(attempt.output_bound, int(seconds * WRITING_SPEED)),
+        estimated=True,
+        complete=False,
+    )

@@ -1,0 +1,169 @@
+"""What the gates share: the gateway's hot state, one call on its way through, and a target made ready to be called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from llmgw.domain.ledger import show_id
+from llmgw.providers import echo
+
+if TYPE_CHECKING:
+    from llmgw.config.pricebook import PriceBook
+    from llmgw.domain.clock import Clock
+    from llmgw.domain.identity import Key
+    from llmgw.domain.price import Price
+    from llmgw.domain.route import Route, Target
+    from llmgw.gates.authenticate import KeyRing
+    from llmgw.gates.route import Router
+    from llmgw.providers.base import Answer, CallerDialect, Headers, Peek, TargetDialect, Upstream
+    from llmgw.providers.transport import Transport
+    from llmgw.storage.ledger import Ledger
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Destination(Struct, frozen=True):
+    """A target made ready: where its bytes go, with which headers, in which dialect."""
+
+    target: Target
+    upstream: Upstream
+    dialect: TargetDialect
+    url: str
+    headers: Headers
+
+
+class Gateway:
+    """Everything a gate may ask for. Parts are replaced whole on reload, never changed in place."""
+
+    __slots__ = ("clock", "keys", "ledger", "max_body", "prices", "router", "transport", "_last_id")
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        keys: KeyRing,
+        ledger: Ledger,
+        prices: PriceBook,
+        router: Router,
+        transport: Transport,
+        max_body: int,
+        last_id: int = 0,
+    ) -> None:
+        """``max_body`` is bytes; ``last_id`` the newest request id in the ledger, which new ids rise above."""
+        self.clock = clock
+        self.keys = keys
+        self.ledger = ledger
+        self.prices = prices
+        self.router = router
+        self.transport = transport
+        self.max_body = max_body
+        self._last_id = last_id
+
+    def price(self, destination: Destination, at: int) -> Price | None:
+        """The price of a destination at a moment; None when it is unknown, an explicit zero on the local tier."""
+        upstream = destination.upstream
+        return self.prices.find(upstream.name, upstream.provider.price_id, destination.target, at)
+
+    async def send(self, destination: Destination, url: str, headers: Headers, body: bytes) -> Answer:
+        """Ask an upstream: over HTTP, or the built-in one in this process."""
+        upstream = destination.upstream
+        if upstream.provider.name == "echo":
+            return await echo.send(body, upstream.options, asyncio.sleep)
+        return await self.transport.send(
+            "POST", url, headers, body, connect_timeout=upstream.connect_timeout, timeout=upstream.timeout
+        )
+
+    def next_id(self, now: int) -> int:
+        """A request id: milliseconds since the epoch and 22 bits that make it unique and rising in this process."""
+        self._last_id = max(self._last_id + 1, now // 1_000_000 << 22)
+        return self._last_id
+
+
+class Call:
+    """One request on its way through the gates; each gate fills in what it decides."""
+
+    __slots__ = (
+        "attempts",
+        "body",
+        "cost",
+        "dialect",
+        "finished",
+        "headers",
+        "id",
+        "key",
+        "peek",
+        "premium_cost",
+        "query",
+        "receive",
+        "replied",
+        "route",
+        "send",
+        "started",
+        "started_at",
+        "surface",
+        "tags",
+    )
+
+    key: Key
+    peek: Peek
+    route: Route
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        surface: str,
+        dialect: CallerDialect,
+        scope: MutableMapping[str, Any],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self.started = gateway.clock.tick()
+        self.started_at = gateway.clock.now()
+        self.id = gateway.next_id(self.started_at)
+        self.surface = surface
+        self.dialect = dialect
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.query: bytes = scope.get("query_string", b"")
+        self.receive = receive
+        self.send = send
+        self.body = b""
+        self.tags = ""
+        self.attempts = 0
+        self.cost: int | None = 0
+        self.premium_cost: int | None = 0
+        self.replied = False
+        self.finished = False
+
+    @property
+    def shown_id(self) -> str:
+        return show_id(self.id)
+
+
+class Attempt:
+    """One physical try at one destination: what it may cost, when it began, how it is priced."""
+
+    __slots__ = (
+        "destination",
+        "first_byte",
+        "input_bound",
+        "number",
+        "output_bound",
+        "price",
+        "settled",
+        "started",
+    )
+
+    def __init__(self, number: int, destination: Destination, price: Price | None, started: int) -> None:
+        self.number = number
+        self.destination = destination
+        self.price = price
+        self.started = started
+        self.first_byte: int | None = None
+        self.input_bound = 0
+        self.output_bound = 0
+        self.settled = False

@@ -1,0 +1,84 @@
+"""Listen to a relayed stream for a microsecond a chunk: only the few lines that tell usage or the end are decoded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from llmgw.providers.base import Reading
+from llmgw.providers.dialects.anthropic.parser import AnthropicStreamParser
+from llmgw.providers.dialects.anthropic.reasons import read_reason
+from llmgw.providers.dialects.anthropic.usage import merge_usage, read_usage
+
+Json = dict[str, Any]
+DECODER = msgspec.json.Decoder(Json)
+KEPT = 1 << 21
+
+
+class AnthropicTap:
+    """See Tap. What the fast path cannot settle (no usage, a cut) the stream parser settles from the kept bytes."""
+
+    def __init__(self) -> None:
+        self.ending = False
+        self._rest = b""
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._slow = AnthropicStreamParser()
+        self._usage: Json = {}
+        self._reading = Reading(whole=False)
+
+    def feed(self, chunk: bytes) -> bytes:
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._rest or not chunk.endswith(b"\n"):
+            lines, _, self._rest = (self._rest + chunk).rpartition(b"\n")
+        else:
+            lines = chunk
+        if b'"usage"' in lines or b'"message_stop"' in lines:
+            self._listen(lines)
+        if self._size > KEPT:
+            self._fold()
+        return chunk
+
+    def close(self) -> Reading:
+        reading = self._reading
+        if self._rest:
+            self._listen(self._rest)
+        if reading.whole and reading.finish_reason and self._usage.get("output_tokens"):
+            reading.usage = read_usage(self._usage)
+            if reading.usage is not None:
+                return reading
+        self._fold()
+        self._slow.close()
+        return self._slow.reading()
+
+    def _fold(self) -> None:
+        self._slow.feed(b"".join(self._chunks))
+        self._chunks.clear()
+        self._size = 0
+
+    def _listen(self, lines: bytes) -> None:
+        for line in lines.split(b"\n"):
+            if line.startswith(b"data:") and (b'"usage"' in line or b'"message_stop"' in line):
+                try:
+                    self._event(DECODER.decode(line[5:]))
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    continue
+
+    def _event(self, wire: Json) -> None:
+        reading = self._reading
+        match wire.get("type"):
+            case "message_start":
+                message = wire.get("message")
+                if isinstance(message, dict):
+                    self._usage = merge_usage(self._usage, message.get("usage") or {})
+                    reading.model = str(message.get("model") or "")
+                    reading.upstream_id = str(message.get("id") or "")
+            case "message_delta":
+                self._usage = merge_usage(self._usage, wire.get("usage") or {})
+                delta = wire.get("delta")
+                if isinstance(delta, dict):
+                    reading.finish_reason = read_reason(delta.get("stop_reason")) or reading.finish_reason
+            case "message_stop":
+                self.ending = reading.whole = True

@@ -1,0 +1,244 @@
+"""Bytes to and from upstreams over pooled connections; the only file that knows the HTTP client.
+
+pyreqwest (Rust's reqwest) costs about a tenth of a millisecond of CPU a call where pure Python clients cost three.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+import sys
+from contextlib import suppress
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import (
+    BuilderError,
+    PoolTimeoutError,
+    PyreqwestError,
+    RequestTimeoutError,
+)
+
+from llmgw.errors import UpstreamFailed, UpstreamTimeout
+from llmgw.providers.base import Headers
+
+if TYPE_CHECKING:
+    from pyreqwest.request import StreamRequest
+    from pyreqwest.response import Response
+
+UNREACHABLE = "upstream_unreachable"
+"""The code of a failure before any byte left, which therefore cannot have cost anything."""
+
+REMEMBERED = 1000
+"""URLs whose parts are kept."""
+
+FIRST_MARK = 3_600
+"""Seconds of the first line's keep-alive time; the next one has a second more."""
+
+DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
+KEEP_ALIVE_TIME: int = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", 0))
+"""The socket option's name on Linux, and on macOS."""
+
+HANG_UP_TRIES = 50
+HANG_UP_PAUSE = 0.1
+
+
+class HttpAnswer:
+    """An upstream's reply as it arrives; ``close`` before the end cancels the upstream."""
+
+    __slots__ = ("_line", "_open", "_request", "_response", "status")
+
+    def __init__(self, line: _Line, request: StreamRequest, response: Response) -> None:
+        self._line = line
+        self._open = True
+        self._request = request
+        self._response = response
+        self.status = response.status
+
+    @property
+    def headers(self) -> Headers:
+        return list(self._response.headers.items())
+
+    async def read(self) -> bytes:
+        try:
+            body = bytes(await self._response.bytes())
+        except PyreqwestError as error:
+            raise _failure(error, self._line.where) from error
+        self._over()
+        return body
+
+    async def chunk(self) -> bytes | None:
+        try:
+            chunk = await self._response.body_reader.read_chunk()
+        except PyreqwestError as error:
+            raise _failure(error, self._line.where) from error
+        if chunk is None:
+            self._over()
+            return None
+        return bytes(chunk)
+
+    async def close(self) -> None:
+        if self._open:
+            self._over()
+            with suppress(PyreqwestError):
+                await self._request.__aexit__(None, None, None)
+
+    def _over(self) -> None:
+        self._open = False
+        self._line.release()
+
+
+class _Line:
+    """A client that carries one call at a time, so its connection can be told from all others.
+
+    The client cannot take back a request whose reply has not begun. Its socket can be shut, and is found by its
+    keep-alive time, in which every line differs.
+    """
+
+    __slots__ = ("_free", "client", "mark", "where")
+
+    def __init__(self, builder: ClientBuilder, mark: int, free: list[_Line], where: str) -> None:
+        self.mark = mark
+        self.client: Client = builder.tcp_keepalive(timedelta(seconds=mark)).build()
+        self._free = free
+        self.where = where
+
+    def release(self) -> None:
+        self._free.append(self)
+
+    def hang_up(self) -> bool:
+        """Shut this line's connection; False while there is none yet."""
+        found = False
+        for name in os.listdir(DESCRIPTORS):
+            try:
+                with socket.socket(fileno=os.dup(int(name))) as connection:
+                    if connection.getsockopt(socket.IPPROTO_TCP, KEEP_ALIVE_TIME) == self.mark:
+                        connection.shutdown(socket.SHUT_RDWR)
+                        found = True
+            except OSError:  # a file, a listening socket, a connection that has just ended
+                continue
+        return found
+
+
+class Transport:
+    """One pool of lines per upstream address and pair of timeouts; open until ``close``."""
+
+    def __init__(self) -> None:
+        self._pools: dict[tuple[str, float, float], list[_Line]] = {}
+        self._marks = count(FIRST_MARK)
+        self._lines: list[_Line] = []
+
+    def _line(self, url: str, connect_timeout: float, timeout: float) -> _Line:
+        where = _origin(url)
+        kind = (where, connect_timeout, timeout)
+        free = self._pools.get(kind)
+        if free is None:
+            free = self._pools[kind] = []
+        if free:
+            return free.pop()
+        builder = (
+            ClientBuilder()
+            .connect_timeout(timedelta(seconds=connect_timeout))
+            .read_timeout(timedelta(seconds=timeout))
+            .pool_idle_timeout(timedelta(seconds=50))
+            .pool_max_idle_per_host(1)
+            .http1_only()
+            .follow_redirects(False)
+            .default_cookie_store(False)
+            .referer(False)
+            .tcp_nodelay(True)
+        )
+        # A proxy from the environment is for the internet; a model on this machine is never behind it.
+        line = _Line(builder.no_proxy() if is_loopback(url) else builder, next(self._marks), free, where)
+        self._lines.append(line)
+        return line
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: bytes | None = None,
+        *,
+        connect_timeout: float = 5.0,
+        timeout: float = 600.0,  # noqa: ASYNC109 (a limit between bytes, not on the whole call)
+    ) -> HttpAnswer:
+        """The reply once its headers are here; UpstreamFailed (code ``upstream_unreachable`` when nothing was sent)."""
+        line = self._line(url, connect_timeout, timeout)
+        sending = False
+        try:
+            builder = line.client.request(method, url).headers(headers)
+            if body is not None:
+                builder = builder.body_bytes(body)
+            # Without the limit the first bytes of a stream would wait until 64 kB of it are there.
+            request = builder.streamed_read_buffer_limit(0).build_streamed()
+            sending = True
+            return HttpAnswer(line, request, await request.__aenter__())
+        except PyreqwestError as error:
+            line.release()
+            raise _failure(error, line.where) from error
+        except asyncio.CancelledError:
+            if sending:
+                asyncio.get_running_loop().create_task(_hang_up(line))
+            raise
+
+    async def close(self) -> None:
+        for line in self._lines:
+            await line.client.close()
+        self._lines.clear()
+        self._pools.clear()
+
+
+async def _hang_up(line: _Line) -> None:
+    """Shut the connection of a call that nobody waits for any more, if need be once it has been made."""
+    for _ in range(HANG_UP_TRIES):
+        if line.hang_up():
+            break
+        await asyncio.sleep(HANG_UP_PAUSE)
+    line.release()
+
+
+_loopback: dict[str, bool] = {}
+_origins: dict[str, str] = {}
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine by ``localhost`` or a loopback address."""
+    known = _loopback.get(url)
+    if known is None:
+        host = urlsplit(url).hostname or ""
+        try:
+            known = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            known = False
+        if len(_loopback) < REMEMBERED:
+            _loopback[url] = known
+    return known
+
+
+def _origin(url: str) -> str:
+    """Host and port of a URL, without a password that may stand in it."""
+    known = _origins.get(url)
+    if known is None:
+        known = urlsplit(url).netloc.rpartition("@")[2]
+        if len(_origins) < REMEMBERED:
+            _origins[url] = known
+    return known
+
+
+def _failure(error: PyreqwestError, where: str) -> UpstreamFailed:
+    """What went wrong in our words; the client's own text may hold a URL with a key in it, so it is not repeated."""
+    if isinstance(error, BuilderError):
+        return UpstreamFailed(f"cannot build a request for {where}", code=UNREACHABLE)
+    # A reply that does not begin in time is reported as a connection that was not made in time; the causes differ.
+    connecting = any("(Connect)" in str(cause) for cause in error.args[1:])
+    if connecting or isinstance(error, PoolTimeoutError):
+        return UpstreamFailed(f"cannot connect to {where}", code=UNREACHABLE)
+    if isinstance(error, RequestTimeoutError):
+        return UpstreamTimeout(f"{where} sent nothing for too long")
+    return UpstreamFailed(f"the connection to {where} broke off")

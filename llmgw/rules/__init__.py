@@ -1,0 +1,1 @@
+"""Pure decisions: state, input and the moment in, a verdict out."""

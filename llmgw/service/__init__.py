@@ -1,0 +1,1 @@
+"""The process: everything below is wired together here."""

@@ -1,0 +1,33 @@
+"""What a gateway is started with; apart from the gateway, which whoever starts one need not import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from llmgw.providers.base import Upstream  # noqa: TC001 (msgspec reads the annotations)
+from llmgw.rules.planning import Plan  # noqa: TC001
+
+
+class Launch(Struct, frozen=True, kw_only=True):
+    """All a gateway needs to start, as it travels over a pipe: credentials are in it, so never argv, never a file."""
+
+    database: str
+    lock: str
+    run_file: str
+    log_file: str
+    host: str
+    port: int
+    upstreams: tuple[Upstream, ...]
+    plan: Plan
+    secret: str = ""
+    prices: dict[str, dict[str, float]] = {}
+    max_body_mb: float = 40
+    drain_seconds: float = 10
+    cors_origins: tuple[str, ...] = ()
+    log_level: str = "info"
+    log_format: str = "text"
+    durability: str = "normal"
+    flags: dict[str, Any] = {}
+    """What was typed at `serve`, so that `restart` can repeat it."""

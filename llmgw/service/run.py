@@ -1,0 +1,270 @@
+"""The gateway's own process: wires every room below, serves until told to stop, leaves nothing half done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from llmgw import __version__
+from llmgw.api.app import build
+from llmgw.config.prices import load_prices
+from llmgw.domain.clock import SYSTEM_CLOCK
+from llmgw.domain.identity import Key
+from llmgw.errors import Conflict, GatewayError, Internal, NotAllowed
+from llmgw.gates.authenticate import KeyRing
+from llmgw.gates.route import Router
+from llmgw.gates.state import Gateway
+from llmgw.providers.registry import target_dialect
+from llmgw.providers.transport import Transport
+from llmgw.service.launch import Launch
+from llmgw.service.logs import configure
+from llmgw.service.running import Running
+from llmgw.storage.control import Control
+from llmgw.storage.ledger import Ledger
+
+if TYPE_CHECKING:
+    import uvicorn
+
+log = logging.getLogger("llmgw")
+
+SECRET_KEY_ID = 0
+"""The id of the key that `server.secret` stands for; issued keys count from 1."""
+
+TOUCH_SECONDS = 30
+
+Announce = Callable[[Running, "uvicorn.Server"], None]
+"""Told what is running, and the server, whose ``should_exit`` ends it as SIGTERM would."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The listening socket; Conflict when the port is taken, before anything else has been touched."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except PermissionError as error:
+        listener.close()
+        raise NotAllowed(
+            f"this user may not listen on port {port}", hint="take one above 1023: `--port 8000`"
+        ) from error
+    except OSError as error:
+        listener.close()
+        raise Conflict(
+            f"port {port} of {host} is taken by another program ({error.strerror})",
+            code="port_taken",
+            hint=f"`llmgw serve --port {port + 1}` takes another one",
+        ) from error
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+async def serve(launch: Launch, announce: Announce) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; ``announce`` is called once the first request would be answered."""
+    import uvicorn
+
+    lock = FileLock(launch.lock, mode=0o600)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise Conflict(
+            "a gateway is already running here",
+            code="already_running",
+            hint="`llmgw status` shows it, `llmgw stop` ends it",
+        ) from None
+    listener = bind(launch.host, launch.port)
+    boot = secrets.token_hex(8)
+    ledger = Ledger.open(Path(launch.database), boot, SYSTEM_CLOCK, strict=launch.durability == "strict")
+    control = Control(Path(launch.database), SYSTEM_CLOCK)
+    transport = Transport()
+    try:
+        recovered = ledger.recover()
+        gateway = Gateway(
+            clock=SYSTEM_CLOCK,
+            keys=KeyRing(lambda: (*_secret_key(launch.secret), *control.load_keys()), control.stamp.read),
+            ledger=ledger,
+            prices=load_prices(launch.prices, Path(launch.database).with_name("prices.toml")),
+            router=Router(launch.plan, launch.upstreams, target_dialect),
+            transport=transport,
+            max_body=int(launch.max_body_mb * 1_048_576),
+            last_id=ledger.last_id(),
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(
+                build(gateway, launch.cors_origins),
+                loop="none",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=max(1, round(launch.drain_seconds)),
+            )
+        )
+        running = _describe(launch, listener, boot)
+        if threading.current_thread() is threading.main_thread():
+            # uvicorn raises a signal once more after draining, which would end the process before the ledger is closed
+            signal.signal(signal.SIGTERM, lambda *_: None)
+        serving = asyncio.create_task(server.serve([listener]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.002)
+        if server.started:
+            _quieten_collector()
+            _write_private(Path(launch.run_file), msgspec.json.encode(running))
+            if recovered:
+                log.warning(
+                    "the last run did not end well: %d calls are charged at their estimate",
+                    recovered.orphaned,
+                )
+            log.info("llmgw %s is up at %s", __version__, running.url)
+            announce(running, server)
+        watching = asyncio.create_task(_watch_control(gateway.keys, control, Path(launch.database)))
+        await serving
+        watching.cancel()
+        control.touch(_taken(gateway.keys.used))
+        log.info("stopped")
+    finally:
+        await transport.close()
+        ledger.close()
+        control.close()
+        with contextlib.suppress(OSError):
+            Path(launch.run_file).unlink()
+        lock.release()
+
+
+def _secret_key(secret: str) -> tuple[Key, ...]:
+    """`server.secret` (S3's GATEWAY_SECRET) as a key that opens everything (D-03)."""
+    if not secret:
+        return ()
+    from hashlib import sha256
+
+    return (Key(id=SECRET_KEY_ID, name="gateway-secret", hash=sha256(secret.encode()).digest(), admin=True),)
+
+
+async def _watch_control(keys: KeyRing, control: Control, database: Path) -> None:
+    """Notice changes that another program made without moving the stamp, and write down which keys were used."""
+    seen = control.version()
+    while True:
+        for _ in range(TOUCH_SECONDS):
+            await asyncio.sleep(1)
+            with contextlib.suppress(GatewayError):  # locked or gone: the next second tells
+                if seen != (seen := control.version()):
+                    keys.forget()
+        if used := _taken(keys.used):
+            try:
+                await asyncio.to_thread(_touch, database, used)
+            except GatewayError as error:
+                log.warning("last use of keys not written: %s", error.message)
+
+
+def _touch(database: Path, used: dict[int, int]) -> None:
+    with Control(database) as control:
+        control.touch(used)
+
+
+def _taken(used: dict[int, int]) -> dict[int, int]:
+    taken = dict(used)
+    used.clear()
+    taken.pop(SECRET_KEY_ID, None)
+    return taken
+
+
+def _describe(launch: Launch, listener: socket.socket, boot: str) -> Running:
+    port = listener.getsockname()[1]
+    shown = "127.0.0.1" if launch.host in {"0.0.0.0", "::", ""} else launch.host  # noqa: S104 (compared, not bound)
+    return Running(
+        pid=os.getpid(),
+        url=f"http://{f'[{shown}]' if ':' in shown else shown}:{port}",
+        host=launch.host,
+        port=port,
+        boot=boot,
+        version=__version__,
+        started_at=SYSTEM_CLOCK.now(),
+        log_file=launch.log_file,
+        drain_seconds=launch.drain_seconds,
+        flags=launch.flags,
+    )
+
+
+def _quieten_collector() -> None:
+    """Everything loaded so far lives as long as the process: the collector need not walk it on every round."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    beside = path.with_suffix(".new")
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    beside.replace(path)
+
+
+def run(launch: Launch, announce: Announce) -> None:
+    """``serve`` on the fastest event loop there is here."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # Windows has none
+        new_event_loop = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(serve(launch, announce))
+
+
+def main() -> int:
+    """A background gateway: a ``Launch`` comes in on stdin, one line of JSON goes out on stdout, then the log is all.
+
+    The line is ``{"ready": true, "running": {...}}`` or ``{"ready": false, "error": {code, message, hint, exit_code}}``.
+    """
+    launch = msgspec.json.decode(sys.stdin.buffer.read(), type=Launch)
+    told = threading.Event()
+
+    def tell(line: dict[str, Any]) -> None:
+        if not told.is_set():
+            told.set()
+            os.write(1, msgspec.json.encode(line) + b"\n")
+            null = os.open(os.devnull, os.O_RDWR)
+            for descriptor in (0, 1, 2):
+                os.dup2(null, descriptor)
+
+    configure(launch.log_file, launch.log_level, launch.log_format)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run(launch, lambda running, _: tell({"ready": True, "running": running}))
+    except Exception as error:
+        known = error if isinstance(error, GatewayError) else Internal(f"{type(error).__name__}: {error}")
+        log.exception("the gateway stopped: %s", known.message)
+        tell(
+            {
+                "ready": False,
+                "error": {
+                    "code": known.code,
+                    "message": known.message,
+                    "hint": known.hint,
+                    "exit_code": known.exit_code,
+                },
+            }
+        )
+        return known.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

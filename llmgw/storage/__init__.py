@@ -1,0 +1,1 @@
+"""What is remembered: keys, settings and the ledger; nothing above this room writes SQL."""

@@ -1,0 +1,214 @@
+"""The ledger: an attempt is written before its bytes leave and settled before the caller has its last one.
+
+Attempts go ``held -> dispatched -> settled | released | orphaned`` and stay open until their request's own row is
+written; so whatever a dead process left behind is found by one small index.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from llmgw.domain.ledger import AttemptState, Hold, Outcome, RequestRow
+from llmgw.storage.database import BUSY_SECONDS, Database, troubles
+from llmgw.storage.recovery import Recovered, recover
+from llmgw.storage.rows import CODES, USAGE, Dimensions, dimension_of, usage_values, write_requests
+from llmgw.storage.verify import Finding, verify
+from llmgw.storage.writer import Writer
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from llmgw.domain.clock import Clock
+
+_HOLD = """INSERT INTO attempts (request_id, attempt, boot, dimension, state, started_at, model_asked, stream,
+    held_cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_DISPATCH = "UPDATE attempts SET state = 1 WHERE request_id = ? AND attempt = ? AND state = 0"
+_SETTLE = (
+    f"UPDATE attempts SET ({USAGE}, complete) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?), state = ?, open = ?, "  # noqa: S608
+    "ended_at = ?, status = ?, error = ?, cost = ?, premium_cost = ?, price = ?, ttft_us = ?, latency_us = ?, "
+    "finish_reason = ?, upstream_id = ? WHERE request_id = ? AND attempt = ? AND state <= 1"
+)
+_CLOSE = "UPDATE attempts SET open = 0 WHERE request_id = ? AND open = 1"
+
+
+class _Dispatch(NamedTuple):
+    request_id: int
+    attempt: int
+
+
+class _Held(NamedTuple):
+    hold: Hold
+    state: AttemptState
+
+
+class _Settled(NamedTuple):
+    outcome: Outcome
+    request: RequestRow | None
+
+
+class Ledger:
+    """What a gateway writes while it serves, durable once the returned future resolves.
+
+    Futures fail with Unavailable (``storage_unavailable``) in bounded time when the database cannot be written: a
+    hold has then not happened, a settlement happens as soon as the trouble lifts.
+    """
+
+    def __init__(self, database: Database, boot: int, clock: Clock, writer: Writer) -> None:
+        self._database = database
+        self._boot = boot
+        self._clock = clock
+        self._writer = writer
+        self._dimensions = Dimensions(lambda: writer.rollbacks)
+
+    @classmethod
+    def open(
+        cls, path: Path, boot: str, clock: Clock, *, strict: bool = False, patience: float = BUSY_SECONDS
+    ) -> Self:
+        """The ledger in the database at ``path``, for the process that calls itself ``boot``; on a running loop.
+
+        ``strict`` makes each commit survive a power cut, ``patience`` is how many seconds a lock is waited for.
+        """
+        database = Database.open(path, clock=clock)
+        with troubles(database.path), closing(database.connect()) as connection:
+            number = connection.execute(
+                "INSERT INTO boots (name, pid, started_at) VALUES (?, ?, ?)", (boot, os.getpid(), clock.now())
+            ).lastrowid
+        return cls(database, number or 0, clock, Writer(database, patience=patience, strict=strict))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether writes go through."""
+        return self._writer.healthy
+
+    def hold(self, hold: Hold, *, dispatched: bool = True) -> Future[None]:
+        """Write an attempt before its bytes leave; ``dispatched`` says that they leave next."""
+        state = AttemptState.DISPATCHED if dispatched else AttemptState.HELD
+        return self._writer.submit(self._apply, _Held(hold, state))
+
+    def dispatch(self, request_id: int, attempt: int) -> Future[None]:
+        """A held attempt's bytes leave now."""
+        return self._writer.submit(self._apply, _Dispatch(request_id, attempt))
+
+    def settle(self, outcome: Outcome, request: RequestRow | None = None) -> Future[None]:
+        """End an attempt, and with ``request`` its request too, in one transaction. A second settle changes nothing.
+
+        An attempt whose hold was never written leaves only its request's row.
+        """
+        return self._writer.submit(self._apply, _Settled(outcome, request), keep=True)
+
+    def record(self, request: RequestRow) -> Future[None]:
+        """Write a request that ends without settling an attempt; a second time changes nothing."""
+        return self._writer.submit(self._apply, request, keep=request.attempts > 0)
+
+    def recover(self) -> Recovered:
+        """Close what earlier boots left open; to be called before the first hold. A second time changes nothing."""
+        with troubles(self._database.path), closing(self._database.connect()) as connection:
+            return recover(connection, self._boot, self._clock.now())
+
+    def last_id(self) -> int:
+        """The highest request id there is, 0 in an empty ledger."""
+        with troubles(self._database.path):
+            (last,) = (
+                self._database.reader()
+                .execute(
+                    "SELECT max(coalesce((SELECT max(id) FROM requests), 0),"
+                    " coalesce((SELECT max(request_id) FROM attempts), 0))"
+                )
+                .fetchone()
+            )
+            return int(last)
+
+    def verify(self) -> list[Finding]:
+        """What does not add up; empty when all is well. Reads every row, so not on the event loop."""
+        with troubles(self._database.path):
+            return verify(self._database.reader(), self._boot)
+
+    def close(self) -> None:
+        """Write what waits, note the end of this boot where that is possible, let go of the file. Idempotent."""
+        self._writer.close()
+        with suppress(sqlite3.Error), closing(self._database.connect()) as connection:
+            connection.execute(
+                "UPDATE boots SET stopped_at = ? WHERE id = ? AND stopped_at IS NULL",
+                (self._clock.now(), self._boot),
+            )
+        self._database.close()
+
+    def _apply(
+        self, connection: sqlite3.Connection, items: Sequence[_Held | _Dispatch | _Settled | RequestRow]
+    ) -> None:
+        """Write a batch, a kind at a time: of one attempt the kinds always follow each other in this order."""
+        holds = [item for item in items if isinstance(item, _Held)]
+        if holds:
+            connection.executemany(_HOLD, [self._hold_values(connection, held) for held in holds])
+        dispatches = [item for item in items if isinstance(item, _Dispatch)]
+        if dispatches:
+            connection.executemany(_DISPATCH, dispatches)
+        settled = [item for item in items if isinstance(item, _Settled)]
+        requests = [item for item in items if isinstance(item, RequestRow)]
+        ending = requests + [item.request for item in settled if item.request is not None]
+        if settled:
+            changed = connection.executemany(_SETTLE, [_settle_values(item) for item in settled]).rowcount
+            if changed != len(settled):
+                if len(items) > 1:
+                    raise _Mixed
+                if _exists(connection, settled[0].outcome):
+                    return
+        if ending:
+            try:
+                write_requests(connection, self._dimensions, ending)
+            except sqlite3.IntegrityError:
+                if len(items) > 1 or settled:
+                    raise
+                return
+            # the settled attempt itself is closed by its own statement
+            several = [request.id for request in ending if request.attempts > (1 if settled else 0)]
+            connection.executemany(_CLOSE, [(number,) for number in several])
+
+    def _hold_values(self, connection: sqlite3.Connection, held: _Held) -> tuple[object, ...]:
+        hold = held.hold
+        return (
+            hold.request_id,
+            hold.attempt,
+            self._boot,
+            self._dimensions.number(connection, dimension_of(hold)),
+            CODES[held.state],
+            hold.started_at,
+            hold.model_asked,
+            hold.stream,
+            hold.cost,
+        )
+
+
+class _Mixed(Exception):  # noqa: N818 (a signal to the writer, never seen outside)
+    """Some of a batch's settlements had happened before: they must be told apart one by one."""
+
+
+def _settle_values(settled: _Settled) -> tuple[object, ...]:
+    outcome = settled.outcome
+    return (
+        *usage_values(outcome.usage),
+        CODES[outcome.state],
+        settled.request is None,
+        outcome.ended_at,
+        outcome.status,
+        outcome.error,
+        outcome.cost,
+        outcome.premium_cost,
+        outcome.price,
+        outcome.ttft_us,
+        outcome.latency_us,
+        outcome.finish_reason,
+        outcome.upstream_id,
+        outcome.request_id,
+        outcome.attempt,
+    )
+
+
+def _exists(connection: sqlite3.Connection, outcome: Outcome) -> bool:
+    sql = "SELECT 1 FROM attempts WHERE request_id = ? AND attempt = ?"
+    return connection.execute(sql, (outcome.request_id, outcome.attempt)).fetchone() is not None

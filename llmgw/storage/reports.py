@@ -1,0 +1,175 @@
+"""What was spent: sums over any stretch of time, read from the roll-ups only, so they cost the same at any size.
+
+Figures are whole quarters of an hour, in which a request counts where it started.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import product
+from operator import add
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from llmgw.domain.clock import Nanoseconds  # noqa: TC001 (structs keep their annotations readable)
+from llmgw.domain.money import NanoUSD  # noqa: TC001
+from llmgw.rules.windows import Window, bucket
+from llmgw.storage.database import Database, troubles
+from llmgw.storage.rows import BUCKET, SUMS
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+GROUPS = {
+    "model": "provider || '/' || model",
+    "key": "key_name",
+    "tier": "tier",
+    "tag": "tags",
+    "provider": "provider",
+    "tenant": "tenant",
+    "user": "user",
+    "surface": "surface",
+    "cache": "cache",
+}
+"""What a report can be broken down by."""
+
+_WHOLE = (
+    f"SELECT dimension, {', '.join(f'sum({name})' for name in SUMS.split(', '))} FROM rollups "  # noqa: S608
+    "WHERE bucket >= ? AND bucket < ? GROUP BY dimension"
+)
+
+
+class Totals(Struct, frozen=True, kw_only=True, gc=False):
+    """Sums over requests. ``cost`` leaves out ``unknown_cost`` requests whose price nobody knows.
+
+    ``saving`` is premium cost minus cost, over requests where both are known. ``ttft_us`` runs over ``ttft_count``
+    requests, ``latency_us`` over all.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    searches: int = 0
+    estimated: int = 0
+    cost: NanoUSD = 0
+    premium_cost: NanoUSD = 0
+    saving: NanoUSD = 0
+    unknown_cost: int = 0
+    latency_us: int = 0
+    ttft_us: int = 0
+    ttft_count: int = 0
+
+    @property
+    def mean_latency_us(self) -> int | None:
+        return self.latency_us // self.requests if self.requests else None
+
+    @property
+    def mean_ttft_us(self) -> int | None:
+        return self.ttft_us // self.ttft_count if self.ttft_count else None
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One line of a report.
+
+    ``period`` is its ISO 8601 name (``2026-10-25``, ``2026-W43``, ``2026-10``). ``group`` is empty without ``by``,
+    and where there is none: for a request that reached no target, say, or has no tag.
+    """
+
+    period: str
+    start: Nanoseconds
+    end: Nanoseconds
+    group: str
+    totals: Totals
+    part: str = ""
+
+
+class Reports:
+    """Sums out of one database; usable from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def totals(self, since: Nanoseconds = 0, until: Nanoseconds = 2**63 - 1) -> Totals:
+        """Everything from ``since`` to before ``until``, widened to whole quarters of an hour."""
+        return _totals(list(self._sums(since, until).values()))
+
+    def current(self, window: Window | str, now: Nanoseconds, zone: ZoneInfo) -> Totals:
+        """The day, week or month that is running in that zone."""
+        period = bucket(window, now, zone)
+        return self.totals(period.start_ns, period.end_ns)
+
+    def report(
+        self,
+        window: Window | str,
+        zone: ZoneInfo,
+        since: Nanoseconds,
+        until: Nanoseconds,
+        by: str | None = None,
+        within: str | None = None,
+    ) -> list[Line]:
+        """One line for each period and group that saw a request, oldest first, then the dearest first.
+
+        ``by`` is one of ``GROUPS``, ``within`` another one that splits each group into parts. Grouped by tag, a
+        request counts once for each of its tags.
+        """
+        with troubles(self._database.path):
+            first, last = (
+                self._database.reader().execute("SELECT min(bucket), max(bucket) FROM rollups").fetchone()
+            )
+        names, parts = self._names(by), self._names(within)
+        lines: list[Line] = []
+        at, end = (0, 0) if first is None else (max(since, first), min(until, last + BUCKET))
+        while at < end:
+            period = bucket(window, at, zone)
+            groups: dict[tuple[str, str], list[tuple[int, ...]]] = defaultdict(list)
+            for dimension, sums in self._sums(at, min(period.end_ns, end)).items():
+                for name in product(names.get(dimension, ("",)), parts.get(dimension, ("",))):
+                    groups[name].append(sums)
+            found = [
+                Line(
+                    period=period.id,
+                    start=period.start_ns,
+                    end=period.end_ns,
+                    group=name,
+                    totals=_totals(sums),
+                    part=part,
+                )
+                for (name, part), sums in groups.items()
+            ]
+            lines += sorted(found, key=lambda line: (-line.totals.cost, -line.totals.requests, line.group))
+            at = period.end_ns
+        return lines
+
+    def names(self, by: str) -> list[str]:
+        """Every group of a kind that was ever seen."""
+        return sorted({name for names in self._names(by).values() for name in names if name})
+
+    def _sums(self, since: Nanoseconds, until: Nanoseconds) -> dict[int, tuple[int, ...]]:
+        with troubles(self._database.path):
+            rows = self._database.reader().execute(_WHOLE, (since - since % BUCKET, until))
+            return {dimension: sums for dimension, *sums in rows}
+
+    def _names(self, by: str | None) -> dict[int, tuple[str, ...]]:
+        """The groups of each dimension."""
+        if by is None:
+            return {}
+        with troubles(self._database.path):
+            rows = self._database.reader().execute(f"SELECT id, {GROUPS[by]} FROM dimensions")  # noqa: S608
+            if by == "tag":
+                return {number: tuple(tags.split(",")) for number, tags in rows}
+            return {number: ("" if name == "/" else name,) for number, name in rows}
+
+
+def _totals(sums: list[tuple[int, ...]]) -> Totals:
+    whole: tuple[int, ...] = (0,) * (SUMS.count(",") + 1)
+    for part in sums:
+        whole = tuple(map(add, whole, part))
+    return Totals(**dict(zip(SUMS.split(", "), whole, strict=True)))

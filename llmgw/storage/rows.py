@@ -1,0 +1,173 @@
+"""How the ledger's words lie in its rows: columns, their order, and the sums that roll-ups keep."""
+
+from __future__ import annotations
+
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+from llmgw.domain.ledger import AttemptState, CacheVerdict, Hold, RequestRow
+from llmgw.domain.usage import Usage
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
+
+BUCKET = 900 * 10**9
+"""A quarter of an hour, of which every time zone's offset is a multiple."""
+
+STATES = tuple(AttemptState)
+"""Rows hold a state's index in this."""
+CODES = {state: code for code, state in enumerate(STATES)}
+
+DIMENSION = "tenant, user, key_id, key_name, tags, surface, provider, model, tier, cache"
+USAGE = (
+    "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens, "
+    "input_audio_tokens, output_audio_tokens, searches, estimated"
+)
+REQUEST = (
+    f"id, dimension, started_at, model_asked, stream, status, error, attempts, {USAGE}, complete, cost, "
+    "premium_cost, ttft_us, latency_us, finish_reason"
+)
+SUMS = f"requests, errors, {USAGE}, cost, premium_cost, saving, unknown_cost, latency_us, ttft_us, ttft_count"
+"""The measures of a roll-up, all sums: ``saving`` runs over requests whose cost and premium cost are both known."""
+
+Key = tuple[str, str, int, str, str, str, str, str, str, str]
+
+
+def marks(columns: str) -> str:
+    """As many question marks as there are columns."""
+    return ", ".join("?" * (columns.count(",") + 1))
+
+
+INSERT_REQUEST = f"INSERT INTO requests ({REQUEST}) VALUES ({marks(REQUEST)})"  # noqa: S608 (own columns)
+ADD_TO_ROLLUP = (
+    f"INSERT INTO rollups (bucket, dimension, {SUMS}) VALUES (?, ?, {marks(SUMS)}) "  # noqa: S608 (own columns)
+    "ON CONFLICT (bucket, dimension) DO UPDATE SET "
+    + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
+)
+
+
+class Dimensions:
+    """The numbers of dimension rows, made when first seen. ``epoch`` tells when rows may have been taken back."""
+
+    def __init__(self, epoch: Callable[[], int] = lambda: 0) -> None:
+        self._epoch = epoch
+        self._seen = epoch()
+        self._numbers: dict[Key, int] = {}
+
+    def number(self, connection: sqlite3.Connection, key: Key) -> int:
+        if self._seen != self._epoch() or len(self._numbers) > 50_000:
+            self._seen = self._epoch()
+            self._numbers.clear()
+        number = self._numbers.get(key)
+        if number is None:
+            connection.execute(
+                f"INSERT INTO dimensions ({DIMENSION}) VALUES ({marks(DIMENSION)}) ON CONFLICT DO NOTHING",  # noqa: S608
+                key,
+            )
+            where = DIMENSION.replace(", ", " = ? AND ") + " = ?"
+            (number,) = connection.execute(f"SELECT id FROM dimensions WHERE {where}", key).fetchone()  # noqa: S608
+            self._numbers[key] = number
+        return number
+
+
+def dimension_of(row: Hold | RequestRow) -> Key:
+    """An attempt's caches are not known when it starts: it counts as one that did not ask them."""
+    cache = row.cache if isinstance(row, RequestRow) else CacheVerdict.BYPASS
+    return (
+        row.tenant,
+        row.user,
+        row.key_id,
+        row.key_name,
+        row.tags,
+        row.surface,
+        row.provider,
+        row.model,
+        row.tier,
+        cache,
+    )
+
+
+def usage_values(usage: Usage) -> tuple[int, ...]:
+    """In the order of ``USAGE`` and ``complete``."""
+    return (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+        usage.cache_write_1h_tokens,
+        usage.reasoning_tokens,
+        usage.input_audio_tokens,
+        usage.output_audio_tokens,
+        usage.searches,
+        usage.estimated,
+        usage.complete,
+    )
+
+
+def read_usage(values: Sequence[int]) -> Usage:
+    """The usage in eleven columns, ``USAGE`` and ``complete``."""
+    return Usage(
+        input_tokens=values[0],
+        output_tokens=values[1],
+        cache_read_tokens=values[2],
+        cache_write_tokens=values[3],
+        cache_write_1h_tokens=values[4],
+        reasoning_tokens=values[5],
+        input_audio_tokens=values[6],
+        output_audio_tokens=values[7],
+        searches=values[8],
+        estimated=bool(values[9]),
+        complete=bool(values[10]),
+    )
+
+
+def write_requests(
+    connection: sqlite3.Connection, dimensions: Dimensions, requests: Iterable[RequestRow]
+) -> None:
+    """Insert the rows and add them to the roll-ups; requests of equal dimensions cost one statement there."""
+    rows: list[tuple[Any, ...]] = []
+    sums: dict[tuple[int, int], tuple[int, ...]] = {}
+    for request in requests:
+        dimension = dimensions.number(connection, dimension_of(request))
+        usage, cost, premium, ttft = (
+            usage_values(request.usage),
+            request.cost,
+            request.premium_cost,
+            request.ttft_us,
+        )
+        rows.append(
+            (
+                request.id,
+                dimension,
+                request.started_at,
+                request.model_asked,
+                request.stream,
+                request.status,
+                request.error,
+                request.attempts,
+                *usage,
+                cost,
+                premium,
+                ttft,
+                request.latency_us,
+                request.finish_reason,
+            )
+        )
+        counts = (
+            1,
+            request.error != "",
+            *usage[:-1],
+            cost or 0,
+            premium or 0,
+            premium - cost if premium is not None and cost is not None else 0,
+            cost is None,
+            request.latency_us,
+            ttft or 0,
+            ttft is not None,
+        )
+        bucket = (request.started_at - request.started_at % BUCKET, dimension)
+        known = sums.get(bucket)
+        sums[bucket] = counts if known is None else tuple(map(add, known, counts))
+    connection.executemany(INSERT_REQUEST, rows)
+    connection.executemany(ADD_TO_ROLLUP, [(*bucket, *counts) for bucket, counts in sums.items()])

@@ -1,0 +1,104 @@
+"""Does the ledger add up? Attempts against requests, requests against roll-ups, nothing stuck, nothing double."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from llmgw.domain.ledger import show_id
+from llmgw.storage.rows import BUCKET, SUMS, USAGE
+
+if TYPE_CHECKING:
+    import sqlite3
+
+MOST = 100
+"""Findings of one kind are cut off here."""
+
+
+class Finding(Struct, frozen=True):
+    """Something that does not add up: a stable ``code``, the request it is about (0: none), and words."""
+
+    code: str
+    request_id: int
+    message: str
+
+
+_CHECKS = (
+    (
+        "stuck",
+        "SELECT request_id, attempt FROM attempts WHERE open = 1 AND boot <> :live LIMIT :most",
+        "{0}: attempt {1} of a process that is gone was never closed",
+    ),
+    (
+        "undecided",
+        "SELECT request_id, attempt FROM attempts WHERE open = 0 AND state <= 1 LIMIT :most",
+        "{0}: attempt {1} is closed without an outcome",
+    ),
+    (
+        "missing_request",
+        """SELECT DISTINCT request_id FROM attempts LEFT JOIN requests ON requests.id = request_id
+        WHERE open = 0 AND requests.id IS NULL LIMIT :most""",
+        "{0}: has attempts but no row of its own",
+    ),
+    (
+        "unclosed",
+        (
+            "SELECT request_id, attempt FROM attempts JOIN requests ON requests.id = request_id"
+            " WHERE open = 1 LIMIT :most"
+        ),
+        "{0}: attempt {1} is open although the request has ended",
+    ),
+    (
+        "cost_differs",
+        """SELECT id, requests.cost, sum(attempts.cost) FROM requests JOIN attempts ON request_id = id GROUP BY id
+        HAVING requests.cost IS NOT CASE WHEN count(*) = count(attempts.cost) THEN sum(attempts.cost) END
+        LIMIT :most""",
+        "{0}: costs {1} nano-dollars, its attempts {2}",
+    ),
+    (
+        "attempts_differ",
+        """SELECT id, requests.attempts, count(*) FROM requests JOIN attempts ON request_id = id GROUP BY id
+        HAVING count(*) > requests.attempts LIMIT :most""",
+        "{0}: says {1} attempts, {2} are there",
+    ),
+)
+
+_COUNTED = (
+    "1",
+    "(error <> '')",
+    *USAGE.split(", "),
+    "coalesce(cost, 0)",
+    "coalesce(premium_cost, 0)",
+    "coalesce(premium_cost - cost, 0)",
+    "(cost IS NULL)",
+    "latency_us",
+    "coalesce(ttft_us, 0)",
+    "(ttft_us IS NOT NULL)",
+)
+"""What one request adds to each of ``SUMS``."""
+
+_ROLLUPS = f"""SELECT bucket, dimension FROM (
+    SELECT bucket, dimension, {SUMS} FROM rollups UNION ALL
+    SELECT started_at - started_at % {BUCKET}, dimension, {", ".join(f"-{term}" for term in _COUNTED)}
+    FROM requests)
+    GROUP BY bucket, dimension HAVING {" OR ".join(f"sum({name}) <> 0" for name in SUMS.split(", "))}
+    LIMIT :most"""  # noqa: S608 (own columns)
+
+
+def verify(connection: sqlite3.Connection, live: int) -> list[Finding]:
+    """Everything that does not add up, at most 100 of a kind. ``live`` is the boot whose open attempts are in flight."""
+    values = {"live": live, "most": MOST}
+    connection.execute("BEGIN")  # all checks see one moment, whatever is written meanwhile
+    try:
+        findings = [
+            Finding(code, row[0], words.format(show_id(row[0]), *row[1:]))
+            for code, sql, words in _CHECKS
+            for row in connection.execute(sql, values)
+        ]
+        for bucket, dimension in connection.execute(_ROLLUPS, values):
+            words = f"the roll-up of {bucket // 10**9} for dimension {dimension} differs from its requests"
+            findings.append(Finding("rollup_differs", 0, words))
+    finally:
+        connection.execute("COMMIT")
+    return findings

@@ -1,0 +1,205 @@
+"""The one thread that writes while the gateway serves: everything waiting goes into one commit.
+
+An awaited write costs a microsecond or two of the event loop and its share of a commit; the loop is woken once a
+batch. A batch that fails is taken back and its operations are run one by one, so that only the faulty one fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import itemgetter
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from llmgw.errors import Unavailable
+from llmgw.storage.database import BUSY_SECONDS, Database, error_code, is_trouble, unavailable
+
+log = logging.getLogger(__name__)
+
+Apply = Callable[[sqlite3.Connection, Sequence[Any]], None]
+"""Writes several items inside the open transaction. Called again with each item alone when that raised."""
+
+RETRY_SECONDS = 0.5
+MOST_WAITING = 20_000
+_WAITS = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}
+
+
+class _Write(NamedTuple):
+    apply: Apply
+    item: Any
+    future: asyncio.Future[None]
+    keep: bool
+
+
+class Writer:
+    """Owns the writing connection. Made and used on one event loop; ``close`` may be called from anywhere.
+
+    While the file is locked, full or read-only, writes fail with Unavailable after at most ``patience`` seconds in
+    the database and as long again in the queue. Those marked ``keep`` are tried again until the trouble lifts, so
+    they happen although their caller was told that they had not happened yet.
+    """
+
+    def __init__(self, database: Database, *, patience: float = BUSY_SECONDS, strict: bool = False) -> None:
+        """``strict`` waits for the disk on each commit, which also survives a power cut."""
+        self._database = database
+        self._patience = patience
+        self._strict = strict
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[_Write | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._kept: list[_Write] = []
+        self._trouble: sqlite3.Error | None = None
+        self._batch_began: float | None = None
+        self.rollbacks = 0
+        """How often a transaction was taken back: what was remembered of its effects no longer holds."""
+        self._connection: sqlite3.Connection | None = self._connect()
+        self._thread = threading.Thread(target=self._run, name="llmgw-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last write worked and none hangs."""
+        began = self._batch_began
+        hangs = began is not None and time.monotonic() - began > 2 * self._patience
+        return self._trouble is None and not hangs and self._thread.is_alive()
+
+    def submit(self, apply: Apply, item: Any, *, keep: bool = False) -> asyncio.Future[None]:
+        """A future that resolves once the item is committed. Cancelling the future does not undo the write."""
+        future = self._loop.create_future()
+        with self._lock:
+            if self._closed:
+                _fail(future, Unavailable("the ledger is closed", code="storage_unavailable"))
+            elif not keep and self._queue.qsize() >= MOST_WAITING:
+                _fail(future, Unavailable("too many writes wait for the disk", code="storage_unavailable"))
+            else:
+                self._queue.put(_Write(apply, item, future, keep))
+        return future
+
+    def close(self) -> None:
+        """Write what waits and end the thread; later submits fail. Idempotent."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            batch = self._gather()
+            if batch and batch[-1] is None:
+                closing = True
+            writes = self._kept + [write for write in batch if write is not None]
+            if writes or self._trouble is not None:
+                self._write(writes)
+        if self._kept:
+            log.error("%d ledger entries could not be written before the end", len(self._kept))
+        if self._connection is not None:
+            self._connection.close()
+
+    def _gather(self) -> list[_Write | None]:
+        """Everything that waits now, at least one; nothing when it is time to try again. None is always last."""
+        queue, batch = self._queue, []
+        try:
+            if self._trouble is not None:
+                batch.append(queue.get(timeout=RETRY_SECONDS))
+            else:
+                batch.append(queue.get())
+            while True:
+                batch.append(queue.get_nowait())
+        except Empty:
+            return batch
+
+    def _write(self, writes: list[_Write]) -> None:
+        self._batch_began = time.monotonic()
+        self._kept = []
+        failures: list[Exception | None] = [None] * len(writes)
+        try:
+            self._commit(writes, failures)
+            if self._trouble is not None:
+                log.warning("the ledger can be written again")
+                self._trouble = None
+        except sqlite3.Error as error:
+            if self._trouble is None:
+                log.error("%s", unavailable(error, self._database.path).message)  # noqa: TRY400
+            self._trouble = error
+            failures = [unavailable(error, self._database.path) for _ in writes]
+            self._kept = [write for write in writes if write.keep]
+            if error_code(error) not in _WAITS and self._connection is not None:
+                self._connection.close()
+                self._connection = None
+        self._batch_began = None
+        try:
+            self._loop.call_soon_threadsafe(_resolve, writes, failures)
+        except RuntimeError:  # the loop has ended; nobody waits any more
+            return
+
+    def _commit(self, writes: list[_Write], failures: list[Exception | None]) -> None:
+        """One transaction; raises sqlite3.Error for trouble with the file, puts other errors into ``failures``."""
+        connection = self._connection = self._connection or self._connect()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            if not writes:  # a trial whether the trouble has lifted: it must reach the disk
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                connection.execute(f"PRAGMA user_version = {version:d}")
+            try:
+                for apply, group in groupby(writes, itemgetter(0)):
+                    apply(connection, [write.item for write in group])
+            except Exception as error:
+                if is_trouble(error):
+                    raise
+                connection.execute("ROLLBACK")
+                self.rollbacks += 1
+                connection.execute("BEGIN IMMEDIATE")
+                self._one_by_one(connection, writes, failures)
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                self.rollbacks += 1
+                connection.execute("ROLLBACK")
+
+    def _one_by_one(
+        self, connection: sqlite3.Connection, writes: list[_Write], failures: list[Exception | None]
+    ) -> None:
+        for index, write in enumerate(writes):
+            connection.execute("SAVEPOINT one")
+            try:
+                write.apply(connection, [write.item])
+            except Exception as error:
+                if is_trouble(error):
+                    raise
+                failures[index] = error
+                if write.future.done():
+                    log.exception("a ledger entry could not be written")
+                self.rollbacks += 1
+                connection.execute("ROLLBACK TO one")
+            connection.execute("RELEASE one")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = self._database.connect(timeout=self._patience)
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        if self._strict:
+            connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+
+def _resolve(writes: list[_Write], failures: list[Exception | None]) -> None:
+    for write, failure in zip(writes, failures, strict=True):
+        if write.future.done():
+            continue
+        if failure is None:
+            write.future.set_result(None)
+        else:
+            _fail(write.future, failure)
+
+
+def _fail(future: asyncio.Future[None], error: Exception) -> None:
+    future.set_exception(error)
+    future.exception()  # a caller who left is not to be reported as one who forgot
