@@ -29,7 +29,7 @@ def build(gateway: Gateway, cors_origins: tuple[str, ...] = ()) -> Handler:
         routes=[Route("/", _welcome), *models.routes(gateway), *health.routes(gateway)],
         exception_handlers={HTTPException: _unknown},
     )
-    front: Handler = Front(hot, rest)  # type: ignore[arg-type]
+    front: Handler = Front(hot, rest)
     if cors_origins:
         exposed = ["x-llmgw-request-id", "x-llmgw-tier", "x-llmgw-target", "x-llmgw-cache", "x-llmgw-cost"]
         return CORSMiddleware(

@@ -9,7 +9,6 @@ from starlette.routing import Route
 
 from llmgw.errors import GatewayError, ModelNotFound
 from llmgw.gates.authenticate import token_of
-from llmgw.gates.state import Gateway
 from llmgw.providers.registry import caller_dialect
 from llmgw.rules.planning import VIRTUAL
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from llmgw.domain.identity import Key
+    from llmgw.gates.state import Gateway
 
 EPOCH = "1970-01-01T00:00:00Z"
 

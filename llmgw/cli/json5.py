@@ -30,7 +30,7 @@ def loads(text: str) -> Any:
         if match is None:
             raise _broken(text, position)
         if match.lastgroup != "space":
-            if match[0] in {"}", "]"} and tokens and tokens[-1] == ",":
+            if match[0] in {"}", "]"} and tokens[-1:] == [","] and tokens[-2] not in {"[", "{", ","}:
                 tokens.pop()
             elif match[0] == ":" and tokens and not tokens[-1].startswith('"'):
                 tokens[-1] = json.dumps(tokens[-1])

@@ -88,7 +88,7 @@ def _codex(link: Link, machine: Machine) -> dict[Path, Rewrite]:
         providers = document.setdefault("model_providers", tomlkit.table(is_super_table=True))
         providers[NAME] = tomlkit.item(provider)
         # Options of no table must stand before the first one.
-        return f"{tomlkit.dumps(head)}\n{tomlkit.dumps(document)}"
+        return (f"{tomlkit.dumps(head)}\n" if head else "") + tomlkit.dumps(document)
 
     return {machine.folder("CODEX_HOME", ".codex") / "config.toml": rewrite}
 

@@ -129,7 +129,6 @@ class Ledger(Section, frozen=True):
         Literal["normal", "strict"],
         Meta(description="normal survives a crash of the process, strict also one of the power"),
     ] = "normal"
-    retention_days: Annotated[int, Meta(ge=0, description="days that requests are kept; 0: for ever")] = 0
 
 
 class Config(Section, frozen=True):

@@ -5,17 +5,12 @@ The operating system's own folders hold them, unless ``LLMGW_HOME`` (or ``--home
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-SOCKET_PATH_LIMIT = 100
-"""Bytes a Unix socket's path may have everywhere (Linux takes 107, macOS 103)."""
 
 
 class Paths(NamedTuple):
@@ -24,8 +19,6 @@ class Paths(NamedTuple):
     config: Path
     data: Path
     state: Path
-    runtime: Path
-    cache: Path
     chosen: bool = False
     """Whether the operator named the config file, so that its absence is an error."""
 
@@ -36,7 +29,7 @@ class Paths(NamedTuple):
     @property
     def credentials(self) -> Path:
         """Provider credentials of those who chose a plain file over the OS keyring."""
-        return self.config.parent / "credentials.toml"
+        return self.data / "credentials.toml"
 
     @property
     def log(self) -> Path:
@@ -67,17 +60,9 @@ class Paths(NamedTuple):
         """Backups of other programs' settings, for `connect --undo`."""
         return self.state / "connect"
 
-    @property
-    def socket(self) -> Path:
-        path = self.runtime / "llmgw.sock"
-        if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
-            return path
-        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"llmgw-{digest}.sock"
-
     def create(self) -> None:
         """Make the folders, readable by their owner alone; OSError when that cannot be."""
-        for folder in (self.config.parent, self.data, self.state, self.runtime, self.cache):
+        for folder in (self.config.parent, self.data, self.state):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
@@ -96,7 +81,7 @@ def locate(
         chosen = legacy
     if one := home or environ.get("LLMGW_HOME"):
         folder = Path(one).expanduser().absolute()
-        paths = Paths(folder / "llmgw.toml", folder, folder, folder, folder / "cache")
+        paths = Paths(folder / "llmgw.toml", folder, folder)
     else:
         paths = _platform_paths()
     if chosen:
@@ -108,12 +93,4 @@ def _platform_paths() -> Paths:
     from platformdirs import PlatformDirs  # noqa: PLC0415  LLMGW_HOME does without it
 
     dirs = PlatformDirs("llmgw", appauthor=False)
-    # The runtime folder is the session's own; the socket's name tells it apart there.
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or dirs.user_state_dir)
-    return Paths(
-        dirs.user_config_path / "llmgw.toml",
-        dirs.user_data_path,
-        dirs.user_state_path,
-        runtime,
-        dirs.user_cache_path,
-    )
+    return Paths(dirs.user_config_path / "llmgw.toml", dirs.user_data_path, dirs.user_state_path)

@@ -280,14 +280,4 @@ class Ended(Struct, frozen=True, tag="ended"):
     """The stream is over and whole."""
 
 
-Event = (
-    Started
-    | Delta
-    | ToolCallStarted
-    | ToolCallDelta
-    | OpaqueBlock
-    | Finished
-    | Metered
-    | Failed
-    | Ended
-)
+Event = Started | Delta | ToolCallStarted | ToolCallDelta | OpaqueBlock | Finished | Metered | Failed | Ended

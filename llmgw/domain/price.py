@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, time  # noqa: TC003  msgspec reads the annotations
+from datetime import date, time
 
 from msgspec import Struct
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from llmgw.errors import Unauthenticated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from llmgw.domain.identity import Key
     from llmgw.gates.state import Call, Gateway
 

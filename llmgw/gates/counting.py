@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.reply import RawHeaders, passed_headers
 from llmgw.gates.route import route
-from llmgw.gates.state import Call, Gateway
 from llmgw.providers.dialects.anthropic import peek_count
 from llmgw.rules.estimating import estimate_request
+
+if TYPE_CHECKING:
+    from llmgw.gates.state import Call, Gateway
 
 ESTIMATED = (b"x-llmgw-estimated", b"true")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmgw.errors import NotAllowed
+from llmgw.providers.anthropic import is_setup_token
 
 if TYPE_CHECKING:
     from llmgw.gates.state import Call, Destination
@@ -19,7 +20,6 @@ PASSED_ON = (
 )
 """Headers of a caller that a target of the same dialect must see; SDKs and coding agents depend on them."""
 
-SETUP_TOKEN = "sk-ant-oat"  # noqa: S105 (a prefix, not a secret)
 SETUP_BETA = "oauth-2025-04-20"
 
 
@@ -51,7 +51,7 @@ def _setup_token(call: Call, destination: Destination) -> str | None:
         return None
     own = call.headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ")
     configured = destination.upstream.credential
-    token = own if own.startswith(SETUP_TOKEN) else configured if configured.startswith(SETUP_TOKEN) else None
+    token = next((each for each in (own, configured) if is_setup_token(each)), None)
     if token is not None and not call.headers.get(b"user-agent", b"").startswith(b"claude-cli/"):
         raise NotAllowed(
             "Anthropic allows a Claude setup token in Claude Code only, and this caller is another program",

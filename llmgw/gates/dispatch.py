@@ -11,7 +11,15 @@ from llmgw.domain.usage import Usage
 from llmgw.errors import GatewayError, UpstreamFailed, UpstreamRefused
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.exchange import Exchange, exchange
-from llmgw.gates.reply import cost_text, meta_of, own_headers, passed_headers, send_whole, wants_meta
+from llmgw.gates.reply import (
+    RawHeaders,
+    cost_text,
+    meta_of,
+    own_headers,
+    passed_headers,
+    send_whole,
+    wants_meta,
+)
 from llmgw.gates.settle import measured, reserve, settle, unseen
 from llmgw.providers.transport import UNREACHABLE
 
@@ -129,23 +137,29 @@ async def _refusal(call: Call, destination: Destination, answer: Answer) -> Upst
     )
 
 
-def _checked(reading: Reading) -> Reading:
-    if reading.warning:
-        log.warning("%s", reading.warning)
-    return reading
+def _warn(call: Call, crossing: Exchange) -> None:
+    if crossing.warning:
+        log.warning("%s: %s", call.shown_id, crossing.warning)
+
+
+def _headers(call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> RawHeaders:
+    """The upstream's headers, our own, and what the caller should know of a translation."""
+    headers = passed_headers(answer.headers) + own_headers(call, attempt)
+    if crossing.dropped:
+        headers.append((b"x-llmgw-dropped", ",".join(crossing.dropped).encode("latin-1", "replace")))
+    if crossing.warning:
+        headers.append((b"x-llmgw-warning", crossing.warning.encode("latin-1", "replace")))
+    return headers
 
 
 async def _plain(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
     body = await answer.read()
     attempt.first_byte = gateway.clock.tick()
-    reading = _checked(crossing.read(body))
+    reading = crossing.read(body)
+    _warn(call, crossing)
     await settle(gateway, call, attempt, measured(call, reading), reading=reading)
-    headers = passed_headers(answer.headers) + own_headers(call, attempt)
+    headers = _headers(call, attempt, answer, crossing)
     headers.append((b"x-llmgw-cost", cost_text(call).encode()))
-    if crossing.dropped:
-        headers.append((b"x-llmgw-dropped", ",".join(crossing.dropped).encode("latin-1", "replace")))
-    if reading.warning:
-        headers.append((b"x-llmgw-warning", reading.warning.encode("latin-1", "replace")))
     meta = None
     if call.dialect.name != attempt.destination.dialect.name or wants_meta(call):
         meta = meta_of(call, attempt, gateway.clock.tick(), crossing.dropped)
@@ -167,24 +181,32 @@ async def _stream(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer
             if not call.replied:
                 await _begin_stream(call, attempt, answer, crossing)
             await send({"type": "http.response.body", "body": data, "more_body": True})
+    await _end_stream(gateway, call, attempt, answer, crossing)
+
+
+async def _end_stream(
+    gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange
+) -> None:
+    """The upstream is done: settle a stream without a terminal marker, say what is left to say, close."""
+    name = attempt.destination.upstream.name
     tail = crossing.finish()
+    if not (call.replied or tail or attempt.settled):
+        raise UpstreamFailed(f"{name} ended its stream before it began")
     if not attempt.settled:
-        if not call.replied and not tail:
-            raise UpstreamFailed(f"{attempt.destination.upstream.name} ended its stream before it began")
         reading = await _settle_stream(gateway, call, attempt, crossing)
-        if not reading.whole and not tail:
-            raise UpstreamFailed(f"{attempt.destination.upstream.name} cut its stream off")
+        if not (reading.whole or tail):
+            raise UpstreamFailed(f"{name} cut its stream off")
     if not call.replied:
         await _begin_stream(call, attempt, answer, crossing)
     if wants_meta(call):
-        meta = meta_of(call, attempt, gateway.clock.tick(), crossing.dropped)
-        tail += call.dialect.stream_meta(meta)
+        tail += call.dialect.stream_meta(meta_of(call, attempt, gateway.clock.tick(), crossing.dropped))
     call.finished = True
-    await send({"type": "http.response.body", "body": tail, "more_body": False})
+    await call.send({"type": "http.response.body", "body": tail, "more_body": False})
 
 
 async def _settle_stream(gateway: Gateway, call: Call, attempt: Attempt, crossing: Exchange) -> Reading:
-    reading = _checked(crossing.reading())
+    reading = crossing.reading()
+    _warn(call, crossing)
     broken = "" if reading.whole and not reading.error else UpstreamFailed.code
     await settle(
         gateway,
@@ -199,10 +221,8 @@ async def _settle_stream(gateway: Gateway, call: Call, attempt: Attempt, crossin
 
 
 async def _begin_stream(call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
-    headers = passed_headers(answer.headers) + own_headers(call, attempt)
+    headers = _headers(call, attempt, answer, crossing)
     headers.append((b"content-type", call.dialect.stream_type.encode()))
     headers.append((b"cache-control", b"no-cache"))
-    if crossing.dropped:
-        headers.append((b"x-llmgw-dropped", ",".join(crossing.dropped).encode("latin-1", "replace")))
     call.replied = True
     await call.send({"type": "http.response.start", "status": answer.status, "headers": headers})

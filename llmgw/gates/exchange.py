@@ -15,6 +15,7 @@ class Exchange(Protocol):
     """What dispatch needs of either way. ``ending`` turns True in the ``feed`` that completes the caller's stream."""
 
     dropped: tuple[str, ...]
+    warning: str
 
     @property
     def ending(self) -> bool: ...
@@ -45,6 +46,7 @@ class Relay:
     """Caller and target speak the same dialect: bytes pass as they are, a tap listens for usage."""
 
     dropped: tuple[str, ...] = ()
+    warning = ""
 
     def __init__(self, call: Call, destination: Destination) -> None:
         self._call = call
@@ -88,16 +90,17 @@ class Translation:
         rendered = destination.dialect.render_request(
             self._request, destination.upstream, destination.target.model
         )
-        self._body = rendered.body
+        self._rendered = rendered
         self.dropped = rendered.dropped
+        self.warning = rendered.warning
         self.ending = False
 
     def request(self) -> bytes:
-        return self._body
+        return self._rendered.body
 
     def read(self, body: bytes) -> Reading:
         self._answer = self._destination.dialect.parse_answer(body)
-        return self._destination.dialect.read(body)
+        return self._warned(self._destination.dialect.read(body))
 
     def render(self, body: bytes, meta: dict[str, Any] | None) -> bytes:  # noqa: ARG002 (a relay needs the bytes)
         return self._call.dialect.render_answer(self._answer, meta)
@@ -121,7 +124,14 @@ class Translation:
         return b"".join(out)
 
     def reading(self) -> Reading:
-        return self._parser.reading()
+        return self._warned(self._parser.reading())
+
+    def _warned(self, reading: Reading) -> Reading:
+        """Let the request's own check look at the tokens that came back: a cut prompt shows only there."""
+        check = self._rendered.check
+        if check is not None and reading.usage is not None:
+            self.warning = self.warning or check(reading.usage)
+        return reading
 
 
 def exchange(call: Call, destination: Destination) -> Exchange:

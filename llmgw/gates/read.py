@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmgw.errors import BadRequest, TooLarge
-from llmgw.gates.state import Call, Gateway
 
 if TYPE_CHECKING:
-    from llmgw.gates.state import Receive
+    from llmgw.gates.state import Call, Gateway, Receive
 
 
 class ClientGone(Exception):  # noqa: N818 (an event, not an error to show)

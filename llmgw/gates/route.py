@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from llmgw.domain.route import Route, Target
@@ -11,6 +10,8 @@ from llmgw.gates.state import Call, Destination, Gateway
 from llmgw.rules.planning import Plan, resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from llmgw.providers.base import Headers, TargetDialect, Upstream
 
 REMEMBERED = 4096

@@ -9,7 +9,6 @@ from msgspec import structs
 from llmgw.domain.ledger import AttemptState, CacheVerdict, Hold, Outcome, RequestRow
 from llmgw.domain.usage import Usage
 from llmgw.gates.state import Attempt, Call, Gateway
-from llmgw.providers.base import Reading
 from llmgw.rules.estimating import estimate_tokens, upper_bound_tokens
 from llmgw.rules.pricing import cost, hold_cost, price_line
 
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
     from asyncio import Future
 
     from llmgw.domain.money import NanoUSD
+    from llmgw.domain.price import Price
     from llmgw.gates.state import Destination
+    from llmgw.providers.base import Reading
 
 UNSAID_OUTPUT = 4096
 """Output tokens assumed in a hold when the caller names no limit."""
@@ -73,7 +74,7 @@ def settle(
     """
     price = attempt.price
     spent = None if price is None else cost(price, usage)
-    premium = _premium_cost(gateway, call, usage)
+    premium = _premium_cost(gateway, call, usage, price, spent)
     call.cost = None if spent is None or call.cost is None else call.cost + spent
     call.premium_cost = premium
     attempt.settled = True
@@ -139,13 +140,17 @@ def _request_row(call: Call, now: int, **known: object) -> RequestRow:
     )
 
 
-def _premium_cost(gateway: Gateway, call: Call, usage: Usage) -> NanoUSD | None:
+def _premium_cost(
+    gateway: Gateway, call: Call, usage: Usage, price: Price | None, spent: NanoUSD | None
+) -> NanoUSD | None:
     """What the same tokens would have cost at the first premium target; None when there is none or no price."""
-    premium = gateway.router.premium
-    if premium is None:
+    destination = gateway.router.premium
+    if destination is None:
         return None
-    price = gateway.price(premium, call.started_at)
-    return None if price is None else cost(price, usage)
+    premium = gateway.price(destination, call.started_at)
+    if premium is price:
+        return spent
+    return None if premium is None else cost(premium, usage)
 
 
 def measured(call: Call, reading: Reading) -> Usage:
@@ -154,7 +159,7 @@ def measured(call: Call, reading: Reading) -> Usage:
     An answer that broke off counts at least what was seen of it, even where the upstream had reported less.
     """
     reported = reading.usage
-    if reported is not None and reading.whole:
+    if reported is not None and reading.whole and reported.input_tokens:
         return reported
     seen_input = max(1, call.peek.prompt_bytes // 4)
     seen_output = estimate_tokens(reading.text)
@@ -167,7 +172,7 @@ def measured(call: Call, reading: Reading) -> Usage:
         input_tokens=reported.input_tokens or seen_input,
         output_tokens=max(reported.output_tokens, seen_output),
         estimated=True,
-        complete=False,
+        complete=reading.whole,
     )
 
 

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from llmgw.domain.ledger import show_id
+from llmgw.domain.route import Target
 from llmgw.providers import echo
+from llmgw.providers.base import Headers, TargetDialect, Upstream
 
 if TYPE_CHECKING:
     from llmgw.config.pricebook import PriceBook
     from llmgw.domain.clock import Clock
     from llmgw.domain.identity import Key
     from llmgw.domain.price import Price
-    from llmgw.domain.route import Route, Target
+    from llmgw.domain.route import Route
     from llmgw.gates.authenticate import KeyRing
     from llmgw.gates.route import Router
-    from llmgw.providers.base import Answer, CallerDialect, Headers, Peek, TargetDialect, Upstream
+    from llmgw.providers.base import Answer, CallerDialect, Peek
     from llmgw.providers.transport import Transport
     from llmgw.storage.ledger import Ledger
 
@@ -40,7 +42,7 @@ class Destination(Struct, frozen=True):
 class Gateway:
     """Everything a gate may ask for. Parts are replaced whole on reload, never changed in place."""
 
-    __slots__ = ("clock", "keys", "ledger", "max_body", "prices", "router", "transport", "_last_id")
+    __slots__ = ("_last_id", "clock", "keys", "ledger", "max_body", "prices", "router", "transport")
 
     def __init__(
         self,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Raw, Struct
 
-from llmgw.domain.chat import ChatAnswer, ChatRequest, Event
 from llmgw.domain.route import Tier
 from llmgw.domain.usage import Usage
-from llmgw.errors import GatewayError
+
+if TYPE_CHECKING:
+    from llmgw.domain.chat import ChatAnswer, ChatRequest, Event
+    from llmgw.errors import GatewayError
 
 Headers = list[tuple[str, str]]
 
@@ -107,8 +109,7 @@ class Reading(Struct, kw_only=True):
 
     ``usage`` is None when the upstream told none; then ``text`` is the output as far as it was seen, for an
     estimate. ``whole`` is False when a stream ended without its terminal marker. ``error`` is an error inside a
-    stream, in the upstream's words. ``warning`` is what the caller should be told though the call succeeded, such
-    as a prompt that the upstream cut.
+    stream, in the upstream's words.
     """
 
     usage: Usage | None = None
@@ -118,7 +119,6 @@ class Reading(Struct, kw_only=True):
     text: str = ""
     whole: bool = True
     error: str = ""
-    warning: str = ""
 
 
 class Rendered(Struct, frozen=True):
@@ -196,8 +196,10 @@ class CallerDialect(Protocol):
         """What a stream says about itself on request: bytes that SDKs skip (an SSE comment)."""
 
     def relay_body(self, body: bytes, peek: Peek, upstream: Upstream, model: str) -> bytes:
-        """The caller's body for a target of the same dialect: ``body`` itself unless the model's name differs,
-        gateway fields must go, an unsupported field must go or usage must be asked for; values keep their bytes.
+        """The caller's body for a target of the same dialect, every value in its own bytes.
+
+        ``body`` itself unless the model's name differs, a gateway field or one the target refuses must go, or
+        usage must be asked for.
         """
 
 

@@ -25,11 +25,12 @@ from pyreqwest.exceptions import (
 )
 
 from llmgw.errors import UpstreamFailed, UpstreamTimeout
-from llmgw.providers.base import Headers
 
 if TYPE_CHECKING:
     from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response
+
+    from llmgw.providers.base import Headers
 
 UNREACHABLE = "upstream_unreachable"
 """The code of a failure before any byte left, which therefore cannot have cost anything."""
@@ -114,7 +115,7 @@ class _Line:
     def hang_up(self) -> bool:
         """Shut this line's connection; False while there is none yet."""
         found = False
-        for name in os.listdir(DESCRIPTORS):
+        for name in os.listdir(DESCRIPTORS):  # noqa: PTH208 (names are numbers here, not paths)
             try:
                 with socket.socket(fileno=os.dup(int(name))) as connection:
                     if connection.getsockopt(socket.IPPROTO_TCP, KEEP_ALIVE_TIME) == self.mark:

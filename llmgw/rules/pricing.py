@@ -65,6 +65,19 @@ def bill(price: Price, usage: Usage) -> list[Charge]:
 
 def cost(price: Price, usage: Usage) -> NanoUSD:
     """The bill's sum, rounded up once to a whole nano-dollar."""
+    plain = not (
+        price.long
+        or price.request
+        or usage.cache_read_tokens
+        or usage.cache_write_tokens
+        or usage.cache_write_1h_tokens
+        or usage.reasoning_tokens
+        or usage.input_audio_tokens
+        or usage.output_audio_tokens
+        or usage.searches
+    )
+    if plain:  # most calls: two products, without the lines of a bill
+        return _round_up(usage.input_tokens * price.input + usage.output_tokens * price.output)
     return _round_up(sum(line.units * line.rate * (MILLION // line.per) for line in bill(price, usage)))
 
 

@@ -124,7 +124,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
             # uvicorn raises a signal once more after draining, which would end the process before the ledger is closed
             signal.signal(signal.SIGTERM, lambda *_: None)
         serving = asyncio.create_task(server.serve([listener]))
-        while not server.started and not serving.done():
+        while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells by a flag)
             await asyncio.sleep(0.002)
         if server.started:
             _quieten_collector()
@@ -145,8 +145,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
         await transport.close()
         ledger.close()
         control.close()
-        with contextlib.suppress(OSError):
-            Path(launch.run_file).unlink()
+        _remove(Path(launch.run_file))
         lock.release()
 
 
@@ -213,18 +212,21 @@ def _quieten_collector() -> None:
 
 def _write_private(path: Path, content: bytes) -> None:
     beside = path.with_suffix(".new")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
+    beside.touch(mode=0o600)
+    beside.write_bytes(content)
     beside.replace(path)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def run(launch: Launch, announce: Announce) -> None:
     """``serve`` on the fastest event loop there is here."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:  # Windows has none
-        new_event_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with contextlib.suppress(ImportError):  # Windows has none
+        from uvloop import new_event_loop as loop
+    with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(serve(launch, announce))
 
 

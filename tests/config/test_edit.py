@@ -46,7 +46,9 @@ def paths(tmp_path: Path) -> Paths:
         ('models."claude-*".targets', "ollama/a", ["ollama/a"]),
     ],
 )
-def test_a_value_is_set_and_everything_else_stays(paths: Paths, name: str, text: str, expected: object) -> None:
+def test_a_value_is_set_and_everything_else_stays(
+    paths: Paths, name: str, text: str, expected: object
+) -> None:
     """Only the line of the option changes; comments, order and other options are kept."""
     change = set_option(paths, name, text, {"S": "x"})
     change.save()
@@ -121,7 +123,9 @@ def test_the_starter_is_valid_and_says_the_defaults(paths: Paths) -> None:
     text = starter({})
     assert tomllib.loads(text) == {"server": {}, "tiers": {}, "keys": {"defaults": {}}, "ledger": {}}
     real = text.partition("\n# A provider:")[0] + text[text.index("\n[tiers]") :]
-    paths.config.write_text("\n".join(line.removeprefix("#") if line[:2] != "# " else line for line in real.splitlines()))
+    paths.config.write_text(
+        "\n".join(line.removeprefix("#") if line[:2] != "# " else line for line in real.splitlines())
+    )
     settings = effective_config(paths, {}, {})
     assert dict(options_of(settings)) == dict(options_of(Config()))
     assert len(settings.origins) == len(dict(options_of(Config())))
@@ -130,7 +134,9 @@ def test_the_starter_is_valid_and_says_the_defaults(paths: Paths) -> None:
 def test_the_examples_of_the_starter_are_valid(paths: Paths) -> None:
     """What the file shows as an example can be used by taking away the signs."""
     text = starter({})
-    paths.config.write_text("\n".join(line.removeprefix("#") if line[:2] != "# " else line for line in text.splitlines()))
+    paths.config.write_text(
+        "\n".join(line.removeprefix("#") if line[:2] != "# " else line for line in text.splitlines())
+    )
     settings = effective_config(paths, {}, {})
     assert settings.providers["my-server"].base_url
     assert settings.models["claude-*"].targets

@@ -46,7 +46,11 @@ def test_the_old_variables_take_effect(tmp_path: Path, name: str, text: str, rea
 def test_a_local_server_with_all_its_variables(tmp_path: Path) -> None:
     """URL, model and key together make one local provider whose model leads the local tier. # D-06"""
     settings = load(
-        tmp_path, LOCAL_LLM_URL="http://h:8080/v1", LOCAL_LLM_MODEL="phi", LOCAL_LLM_API_KEY="k", LOCAL_LLM_ENABLED="true"
+        tmp_path,
+        LOCAL_LLM_URL="http://h:8080/v1",
+        LOCAL_LLM_MODEL="phi",
+        LOCAL_LLM_API_KEY="k",
+        LOCAL_LLM_ENABLED="true",
     )
     assert settings.providers["local"].credential == "k"
     assert settings.tiers.local == ("local/phi",)
@@ -85,7 +89,9 @@ def test_the_old_config_file_is_not_read_and_that_is_said(tmp_path: Path) -> Non
     assert locate(environ={"CONFIG_PATH": str(chosen)}).config == chosen
 
 
-@pytest.mark.parametrize("name", ["LLMGW_SERVER_PROT", "LLMGW_LEDGER_X", "LLMGW_PROVIDERS_X_URL", "LLMGW_MODELS_A"])
+@pytest.mark.parametrize(
+    "name", ["LLMGW_SERVER_PROT", "LLMGW_LEDGER_X", "LLMGW_PROVIDERS_X_URL", "LLMGW_MODELS_A"]
+)
 def test_a_slip_in_a_section_is_an_error(tmp_path: Path, name: str) -> None:
     """A variable that names a section can only have been meant as an option."""
     with pytest.raises(ConfigInvalid, match=name):
@@ -99,7 +105,16 @@ def test_a_slip_without_a_section_is_noted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["LLMGW_HOME", "LLMGW_KEY", "LLMGW_URL", "LLMGW_CONFIG", "LLMGW_NO_INPUT", "LLMGW_OPENAI_API_KEY", "LLMGW_X_API_KEY_FILE"]
+    "name",
+    [
+        "LLMGW_HOME",
+        "LLMGW_KEY",
+        "LLMGW_URL",
+        "LLMGW_CONFIG",
+        "LLMGW_NO_INPUT",
+        "LLMGW_OPENAI_API_KEY",
+        "LLMGW_X_API_KEY_FILE",
+    ],
 )
 def test_variables_of_other_use_are_no_options(tmp_path: Path, name: str) -> None:
     """What locates files, carries keys or steers commands raises neither note nor error."""

@@ -32,7 +32,6 @@ OTHER: dict[str, tuple[str, Any]] = {
     "keys.defaults.models": ('["cheap/*"]', ("cheap/*",)),
     "keys.defaults.expires": ('"90d"', "90d"),
     "ledger.durability": ('"strict"', "strict"),
-    "ledger.retention_days": ("30", 30),
     "providers.x.enabled": ("false", False),
     "providers.x.kind": ('"openai"', "openai"),
     "providers.x.base_url": ('"http://h:1/v1"', "http://h:1/v1"),
@@ -58,7 +57,9 @@ def paths(tmp_path: Path) -> Paths:
 
 def load(paths: Paths, text: str = "", environ: dict[str, str] | None = None, **flags: Any) -> Settings:
     paths.config.write_text(text, encoding="utf-8")
-    return effective_config(paths, {name.replace("__", "."): value for name, value in flags.items()}, environ or {})
+    return effective_config(
+        paths, {name.replace("__", "."): value for name, value in flags.items()}, environ or {}
+    )
 
 
 def value_of(settings: Settings, option: str) -> Any:
@@ -150,7 +151,7 @@ def test_without_a_file_everything_is_at_its_default(paths: Paths) -> None:
         ('[tiers]\ncheap = "groq/a"', 2, "must be a list of `provider/model`", None),
         ("[keys.defaults]\nexpires = 'soon'", 2, "must be a duration such as 90d, not 'soon'", None),
         ('[prices."x/y"]\ninput = -1', 2, "must be a number >= 0, not -1", None),
-        ("[ledger]\nretention_days = 1.5", 2, "must be a whole number, not 1.5", None),
+        ("[server]\nport = 1.5", 2, "must be a whole number, not 1.5", None),
         ("x = \n", 1, "not valid TOML", None),
         ("[server]\nport = 1\nport = 2\n", 3, "not valid TOML", None),
     ],
@@ -169,7 +170,9 @@ def test_each_slip_says_what_where_and_what_instead(
         assert hint in str(caught.value.hint)
 
 
-@pytest.mark.parametrize("text", ["[server]\nsecret = 12345678", "[providers.x]\ncredential = ['sk-canary-1']"])
+@pytest.mark.parametrize(
+    "text", ["[server]\nsecret = 12345678", "[providers.x]\ncredential = ['sk-canary-1']"]
+)
 def test_a_wrong_secret_is_not_repeated(paths: Paths, text: str) -> None:
     """The message about a secret of the wrong type shows its type only. # B-15"""
     with pytest.raises(ConfigInvalid) as caught:
@@ -232,7 +235,7 @@ def test_references_reach_every_type(paths: Paths) -> None:
 
 def test_an_unset_reference_is_an_error_and_never_its_own_name(paths: Paths) -> None:
     """With the variable unset the gateway does not start; the original's secret became literally ${...}. # D-28"""
-    with pytest.raises(ConfigInvalid, match="GATEWAY_SECRET is not set, wanted by `server.secret`.*line 2"):
+    with pytest.raises(ConfigInvalid, match=r"GATEWAY_SECRET is not set, wanted by `server.secret`.*line 2"):
         load(paths, '[server]\nsecret = "${GATEWAY_SECRET}"\n')
 
 

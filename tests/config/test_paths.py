@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,13 +13,21 @@ def test_one_folder_holds_everything(tmp_path: Path) -> None:
     """LLMGW_HOME and --home put every file under one folder."""
     paths = locate(environ={"LLMGW_HOME": str(tmp_path)})
     assert paths == locate(home=tmp_path, environ={})
-    every = (paths.config, paths.database, paths.credentials, paths.log, paths.lock, paths.run, paths.keys, paths.cache)
+    every = (
+        paths.config,
+        paths.database,
+        paths.credentials,
+        paths.log,
+        paths.lock,
+        paths.run,
+        paths.keys,
+    )
     assert all(path.is_relative_to(tmp_path) for path in every)
 
 
 def test_the_systems_own_folders(tmp_path: Path, monkeypatch) -> None:
     """Without a home the XDG folders are used, each file where its kind belongs."""
-    for name in ("CONFIG_HOME", "DATA_HOME", "STATE_HOME", "CACHE_HOME", "RUNTIME_DIR"):
+    for name in ("CONFIG_HOME", "DATA_HOME", "STATE_HOME"):
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
     if sys.platform != "linux":
         return
@@ -28,7 +35,6 @@ def test_the_systems_own_folders(tmp_path: Path, monkeypatch) -> None:
     assert paths.config == tmp_path / "CONFIG_HOME/llmgw/llmgw.toml"
     assert paths.database == tmp_path / "DATA_HOME/llmgw/llmgw.db"
     assert paths.log == tmp_path / "STATE_HOME/llmgw/gateway.log"
-    assert paths.socket == tmp_path / "RUNTIME_DIR/llmgw.sock"
 
 
 def test_a_named_file_is_used_beside_the_home(tmp_path: Path) -> None:
@@ -47,16 +53,14 @@ def test_the_folders_are_private(tmp_path: Path) -> None:
     assert paths.state.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_socket_can_be_made_however_long_the_home(tmp_path: Path) -> None:
-    """The system limits a socket's path; a deep home gets a short one instead."""
-    paths = locate(home=tmp_path / ("x" * 120), environ={})
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(paths.socket))
-    paths.socket.unlink()
-
-
 def test_paths_are_cheap_to_import() -> None:
     """Every command needs them, so they pull in nothing heavy."""
     code = "import sys; import llmgw.config.paths; print([m for m in ('msgspec', 'tomlkit', 'platformdirs') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
     assert done.stdout.strip() == "[]"

@@ -19,7 +19,7 @@ def ask(gateway: RunningGateway, token: str, header: str = "bearer", **changes: 
 def test_key_counts_from_the_next_request(gateway: RunningGateway) -> None:
     """A key made, rotated or revoked beside the running gateway counts on the very next request."""
     control = gateway.control
-    key, token = control.create("ci")
+    _, token = control.create("ci")
     for header in ("bearer", "x-api-key", "x-llmgw-key"):
         assert ask(gateway, token, header).status_code == 200
     _, second = control.rotate("ci", grace=0)

@@ -123,6 +123,22 @@ def test_the_end_is_seen_in_the_feed_that_shows_it(data):
         assert listener.ending == (b"[DONE]" in passed)
 
 
+@given(st.data())
+def test_reading_at_the_marker_loses_nothing_behind_it(data):
+    """A tap that is read when the end shows still passes what follows, whatever it is and wherever it breaks."""
+    stream = b"".join([*CONTENT, DONE, b": llmgw\n\n", frame(choices=[], usage=USAGE)])
+    cuts = sorted(data.draw(st.lists(st.integers(len(stream) - 180, len(stream)), max_size=8)))
+    listener, passed = tap("openai"), b""
+    for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        ended = listener.ending
+        told = listener.feed(stream[a:b])
+        assert told == stream[a:b] or not ended
+        passed += told
+        if listener.ending:
+            assert listener.close().whole
+    assert passed in (stream, stream.replace(frame(choices=[], usage=USAGE), b""))
+
+
 def test_a_cut_stream_is_not_whole():
     """A stream that ends in the middle is not whole, and the usage told so far is marked as such."""
     _, reading, _ = run([delta("a", usage=USAGE), b'data: {"cho'])

@@ -29,7 +29,13 @@ def settings(home: Path, text: str = "", **environ: str) -> Settings:
 
 def found(name: str, *models: str, base_url: str = "") -> Upstream:
     provider = KNOWN[name]
-    return Upstream(name=name, provider=provider, base_url=base_url or provider.base_url, tier=provider.tier, models=models)
+    return Upstream(
+        name=name,
+        provider=provider,
+        base_url=base_url or provider.base_url,
+        tier=provider.tier,
+        models=models,
+    )
 
 
 def credential(value: str) -> Credential:
@@ -49,7 +55,9 @@ def test_with_nothing_at_all_echo_answers() -> None:
 def test_what_is_found_is_used(tmp_path: Path) -> None:
     """Configured providers come first, then servers on this machine, then those with a credential; echo is not needed."""
     declared = settings(tmp_path, '[providers.box]\nbase_url = "http://192.168.1.9:8080/v1"\n')
-    assembly = build_upstreams(declared, KNOWN, {"openai": credential("k")}, [found("ollama", "llama3.2:latest")])
+    assembly = build_upstreams(
+        declared, KNOWN, {"openai": credential("k")}, [found("ollama", "llama3.2:latest")]
+    )
     assert [each.name for each in assembly.upstreams] == ["box", "ollama", "openai"]
     assert assembly.sources == {"openai": "$X"}
     assert assembly.upstreams[2].credential == "k"
@@ -135,7 +143,9 @@ def test_a_credential_goes_only_where_it_is_meant_to(tmp_path: Path) -> None:
         ("[providers.qqqqqq]\n", "there is no provider", "base_url"),
     ],
 )
-def test_an_unknown_provider_is_refused_with_a_guess(tmp_path: Path, text: str, words: str, hint: str) -> None:
+def test_an_unknown_provider_is_refused_with_a_guess(
+    tmp_path: Path, text: str, words: str, hint: str
+) -> None:
     """A mistyped kind is an error that names what was probably meant."""
     with pytest.raises(ConfigInvalid) as caught:
         build_upstreams(settings(tmp_path, text), KNOWN, {})
@@ -145,17 +155,25 @@ def test_an_unknown_provider_is_refused_with_a_guess(tmp_path: Path, text: str, 
 
 def test_a_configured_local_server_learns_its_models(tmp_path: Path) -> None:
     """What discovery knows of a server fills what its table leaves open, and one address counts once."""
-    declared = settings(tmp_path, "[providers.ollama]\ntimeout = 9\n[providers.mine]\nbase_url = 'http://localhost:1234/v1'\n")
+    declared = settings(
+        tmp_path, "[providers.ollama]\ntimeout = 9\n[providers.mine]\nbase_url = 'http://localhost:1234/v1'\n"
+    )
     servers = [found("ollama", "llama3.2:latest"), found("lmstudio", "phi")]
     upstreams = build_upstreams(declared, KNOWN, {}, servers).upstreams
-    assert [(each.name, each.models) for each in upstreams] == [("ollama", ("llama3.2:latest",)), ("mine", ())]
+    assert [(each.name, each.models) for each in upstreams] == [
+        ("ollama", ("llama3.2:latest",)),
+        ("mine", ()),
+    ]
     assert upstreams[0].timeout == 9
 
 
 def test_undeclared_tiers_follow_price() -> None:
     """Local models are the local tier; hosted ones are cheap or premium by what they cost, cheapest first. # D-07"""
     upstreams = build_upstreams(
-        Settings(), KNOWN, {name: credential("k") for name in ("openai", "anthropic", "groq")}, [found("ollama", "a", "b")]
+        Settings(),
+        KNOWN,
+        {name: credential("k") for name in ("openai", "anthropic", "groq")},
+        [found("ollama", "a", "b")],
     ).upstreams
     prices = load_prices()
     plan, _ = build_plan(Settings(), upstreams, prices, NOW)

@@ -79,7 +79,9 @@ def paths(tmp_path: Path) -> Paths:
 
 def find(paths: Paths, ring: Ring | None = None, own: str = "", **environ: str) -> Findings:
     nowhere = paths.state / "run-secrets"
-    return find_credentials(WANTED, paths, environ, own=own, keyring=lambda: ring or Ring(), docker_secrets=nowhere)
+    return find_credentials(
+        WANTED, paths, environ, own=own, keyring=lambda: ring or Ring(), docker_secrets=nowhere
+    )
 
 
 def test_the_places_are_asked_in_their_order(paths: Paths, tmp_path: Path) -> None:

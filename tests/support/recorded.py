@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT.parent / "shared" / "data" / "recorded"
+DATA = ROOT.parent / "shared" / "data"
+FOLDER = DATA / "recorded"
 ANTHROPIC = ("anthropic", "other")
 OPENAI = (
     "anthropic",
@@ -82,3 +83,13 @@ def _read(surface: str, providers: tuple[str, ...]) -> Iterator[Exchange]:
                 record = json.loads(line)
                 if record.get("surface") == surface:
                     yield exchange(record)
+
+
+def client_calls(surface: str) -> Iterator[tuple[str, bytes]]:
+    """Name and body of the calls that real programs make to one surface, as in ``v1_messages``."""
+    paths = sorted((DATA / "client-requests").glob(f"**/*_POST__{surface}.json"))
+    if not paths:
+        pytest.skip("the recorded calls of programs are not beside this repository")
+    for path in paths:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        yield str(path.parent.name), json.dumps(record["body"], ensure_ascii=False).encode()

@@ -185,7 +185,7 @@ def path() -> None:
       $EDITOR "$(llmgw config path -q)"
     """
     paths = options.paths()
-    names = ("config", "database", "credentials", "log", "run", "lock", "keys", "state", "cache")
+    names = ("config", "database", "credentials", "log", "run", "lock", "keys", "state")
     output.record({name: str(getattr(paths, name)) for name in names}, ident="config")
 
 
@@ -222,7 +222,11 @@ def _rows(settings: Settings) -> list[dict[str, Any]]:
         elif option[-1] == "base_url":
             value = mask_url(value)  # noqa: PLW2901
         name = dotted(option)
-        shown = output.cell("", value) if isinstance(value, list | dict | bool) or value in ("", None) else str(value)
+        shown = (
+            output.cell("", value)
+            if isinstance(value, list | dict | bool) or value in ("", None)
+            else str(value)
+        )
         value = shown if options.given.output is Format.TABLE else value  # noqa: PLW2901
         rows.append({"option": name, "value": value, "origin": settings.origins.get(name, "default")})
     return rows

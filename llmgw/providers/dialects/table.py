@@ -146,6 +146,9 @@ ANTHROPIC_TO_OPENAI = (
     _MODEL,
     _GATEWAY,
     _mapped("system", "a system message"),
+    _dropped(
+        "system: x-anthropic-billing-header", "a note to Anthropic alone", "system.x-anthropic-billing-header"
+    ),
     _mapped("messages: system", "a system message in the same place"),
     _carried("messages.content: text"),
     _dropped("messages.content: cache_control", "kept where the provider honours it", "cache_control"),
@@ -248,6 +251,9 @@ ANTHROPIC_TO_OLLAMA = (
     _MODEL,
     _GATEWAY,
     _mapped("system", "a system message"),
+    _dropped(
+        "system: x-anthropic-billing-header", "a note to Anthropic alone", "system.x-anthropic-billing-header"
+    ),
     _mapped("messages: system", "a system message in the same place"),
     _carried("messages.content: text", "the texts of a turn are joined"),
     _dropped("messages.content: cache_control", "prompts are cached unasked", "cache_control"),

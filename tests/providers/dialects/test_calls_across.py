@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from support.calls import upstream
-from support.recorded import ANTHROPIC, OPENAI, recorded
+from support.recorded import ANTHROPIC, OPENAI, client_calls, recorded
 
 from llmgw.domain.chat import ChatRequest, Refusal, Text, ToolCall, ToolResult
 from llmgw.errors import BadRequest
@@ -134,3 +134,71 @@ def test_anthropic_calls_reach_openai():
             request.stop,
         )
     assert reached > 20 * refused
+
+
+def test_programs_reach_the_other_dialect():
+    """What OpenClaw, OpenCode, aider, Open WebUI and the SDKs send is understood and told to the other dialect."""
+    for name, call in client_calls("v1_messages"):
+        request = CLAUDE.parse_request(call)
+        again = GPT.parse_request(GPT.render_request(request, OPENAI_UPSTREAM, "gpt-5.4").body)
+        assert letters(again) == letters(request), name
+        assert len(again.tools) == len(request.tools)
+    for name, call in client_calls("v1_chat_completions"):
+        request = GPT.parse_request(call)
+        body = CLAUDE.render_request(request, upstream(), "claude-opus-4-8").body
+        obey(json.loads(body))
+        again = CLAUDE.parse_request(body)
+        assert letters(again) == letters(request), name
+        assert len(again.tools) == len(request.tools)
+
+
+def test_claude_code_reaches_any_target():
+    """A call shaped as Claude Code's keeps its instructions, turns and tools, and names what stays behind."""
+    mark = {"type": "ephemeral"}
+    reading = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "a.png"}}
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+    call = {
+        "model": "claude-opus-4-8",
+        "max_tokens": 128_000,
+        "stream": True,
+        "system": [
+            {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.329; cch=4d2;"},
+            {"type": "text", "text": "You are an agent.", "cache_control": mark},
+        ],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "look", "cache_control": mark}]},
+            {"role": "system", "content": [{"type": "text", "text": "A reminder."}]},
+            {
+                "role": "assistant",
+                "content": [{"type": "thinking", "thinking": "", "signature": "s"}, reading],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": "toolu_1", "content": [picture], "is_error": False}
+                ],
+            },
+        ],
+        "tools": [
+            {"name": "Read", "description": "d", "input_schema": {"type": "object"}, "defer_loading": True}
+        ],
+        "thinking": {"type": "adaptive", "display": "omitted"},
+        "output_config": {"effort": "high"},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015"}]},
+        "metadata": {"user_id": '{"device_id":"d"}'},
+    }
+    body = json.dumps(call).encode()
+    assert CLAUDE.peek(body).max_tokens == 128_000
+    request = CLAUDE.parse_request(body)
+    for target, model in (("openai", "gpt-5.4-mini"), ("ollama", "qwen3")):
+        provider = registry.provider(target)
+        place = Upstream(name=target, provider=provider, base_url="http://x", tier=provider.tier)
+        rendered = registry.target_dialect(provider.dialect).render_request(request, place, model)
+        roles = [message["role"] for message in json.loads(rendered.body)["messages"]]
+        assert roles[:5] == ["system", "user", "system", "assistant", "tool"]
+        assert b"billing" not in rendered.body
+        assert {"cache_control", "context_management", "tools.defer_loading"} <= set(rendered.dropped)
+    body = json.loads(CLAUDE.render_request(request, upstream(), "claude-opus-4-8").body)
+    assert body["thinking"] == call["thinking"]
+    assert body["output_config"] == call["output_config"]
+    assert body["context_management"] == call["context_management"]

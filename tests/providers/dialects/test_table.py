@@ -261,6 +261,9 @@ SHARED_FROM_ANTHROPIC = {
     "system": Sample(
         {"system": [TEXT, TEXT]}, {"messages.0.role": "system", "messages.1.content": "hi", "system": None}
     ),
+    "system: x-anthropic-billing-header": Sample(
+        {"system": [{"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1; cch=1;"}, TEXT]}
+    ),
     "messages: system": Sample(
         {"messages": [{"role": "user", "content": "hi"}, {"role": "system", "content": "b"}]},
         {"messages.1": {"role": "system", "content": "b"}},

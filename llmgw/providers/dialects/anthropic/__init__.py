@@ -27,10 +27,6 @@ class Anthropic:
     def peek(self, body: bytes) -> Peek:
         return peek(body)
 
-    def peek_count(self, body: bytes) -> Peek:
-        """The same of a call that only counts tokens."""
-        return peek_count(body)
-
     def parse_request(self, body: bytes) -> ChatRequest:
         return parse_request(body)
 
@@ -73,6 +69,8 @@ class Anthropic:
     def read_error(self, status: int, body: bytes) -> tuple[str, str]:
         return errors.read_error(status, body)
 
+
+__all__ = ["DIALECT", "Anthropic", "peek_count"]
 
 DIALECT = Anthropic()
 _caller: CallerDialect = DIALECT

@@ -57,7 +57,7 @@ def _parts(wire: _Message) -> list[Part]:
 
 
 def read(body: bytes) -> Reading:
-    """What the ledger needs of a message; its text only when it tells no usage."""
+    """What the ledger needs of a message; its text only when it does not tell all usage."""
     wire = _message(body)
     usage = read_usage(wire.usage)
     return Reading(
@@ -65,7 +65,7 @@ def read(body: bytes) -> Reading:
         finish_reason=read_reason(wire.stop_reason) or "",
         model=wire.model or "",
         upstream_id=wire.id or "",
-        text="" if usage else "".join(map(_words, _parts(wire))),
+        text="" if usage and usage.complete else "".join(map(_words, _parts(wire))),
     )
 
 

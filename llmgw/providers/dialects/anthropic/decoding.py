@@ -1,9 +1,9 @@
-"""Decode a caller's JSON so that whatever is wrong with it becomes a BadRequest that names the field."""
+"""Take JSON from others: a caller's faults become a BadRequest that names the field, an upstream's are overlooked."""
 
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -34,3 +34,13 @@ def explain(problem: str, where: str = "") -> BadRequest:
         place, text = f"{place}.{missing['name']}", "Field required"
     place = place.strip(".")
     return BadRequest(f"{place}: {text}" if place else text, param=place or None)
+
+
+def as_dict(value: object) -> dict[str, Any]:
+    """The object an upstream should have sent, empty where it sent something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_str(value: object) -> str:
+    """The text an upstream should have sent, empty where it sent something else."""
+    return value if isinstance(value, str) else ""

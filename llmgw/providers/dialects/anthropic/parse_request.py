@@ -11,9 +11,11 @@ from llmgw.domain.chat import (
     ChatRequest,
     Message,
     Opaque,
+    Part,
     Reasoning,
     ResponseFormat,
     Role,
+    Text,
     Tool,
     ToolChoice,
     ToolResult,
@@ -54,6 +56,7 @@ class _Request(Struct):
 REQUEST = msgspec.json.Decoder(_Request)
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
 KNOWN = {field.name for field in msgspec.structs.fields(_Request)} | set(GATEWAY_FIELDS)
+BILLING = "x-anthropic-billing-header"
 CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
 TOOL_FIELDS = {"type", "name", "description", "input_schema", "strict", "cache_control"}
 
@@ -87,7 +90,7 @@ def parse_request(body: bytes) -> ChatRequest:
 
 def _messages(wire: _Request, lost: set[str]) -> tuple[Message, ...]:
     messages = []
-    if system := parse_content(wire.system, "system", lost):
+    if system := [part for part in parse_content(wire.system, "system", lost) if not _billing(part, lost)]:
         messages.append(Message(Role.SYSTEM, tuple(system)))
     for index, turn in enumerate(wire.messages):
         parts = parse_content(turn.content, f"messages.{index}.content", lost)
@@ -101,6 +104,13 @@ def _messages(wire: _Request, lost: set[str]) -> tuple[Message, ...]:
         if rest or not results:
             messages.append(Message(Role(turn.role), rest))
     return tuple(messages)
+
+
+def _billing(part: Part, lost: set[str]) -> bool:
+    """Claude Code's note to Anthropic, new with every call: before any other prompt it would defeat prompt caches."""
+    noted = isinstance(part, Text) and part.text.startswith(BILLING)
+    lost.update({f"system.{BILLING}"} if noted else ())
+    return noted
 
 
 def _tool(tool: Json, index: int, lost: set[str]) -> Tool:

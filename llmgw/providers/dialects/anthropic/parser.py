@@ -22,6 +22,7 @@ from llmgw.domain.chat import (
 )
 from llmgw.providers.base import Reading
 from llmgw.providers.dialects.anthropic.content import DIALECT
+from llmgw.providers.dialects.anthropic.decoding import as_dict, as_str
 from llmgw.providers.dialects.anthropic.errors import STATUSES
 from llmgw.providers.dialects.anthropic.reasons import read_reason
 from llmgw.providers.dialects.anthropic.usage import merge_usage, read_usage
@@ -40,7 +41,7 @@ DECODER = msgspec.json.Decoder(Json)
 
 
 class _Block(Struct):
-    """An open block: a call's ``slot``, whether its arguments have come, and the whole of a block kept as it is."""
+    """An open block: a call's ``slot`` and whether arguments were ``told``, or the ``json`` of a server tool's input."""
 
     value: Json
     slot: int = -1
@@ -53,7 +54,7 @@ class AnthropicStreamParser:
 
     def __init__(self) -> None:
         self._events = Events()
-        self._blocks: dict[Any, _Block] = {}
+        self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._usage: Json = {}
         self._text: list[str] = []
@@ -81,7 +82,7 @@ class AnthropicStreamParser:
         told = bool(self._finish) and bool(self._usage.get("output_tokens"))
         reading.usage = read_usage(self._usage, complete=told)
         reading.finish_reason = self._finish
-        reading.text = "" if reading.usage and told else "".join(self._text)
+        reading.text = "" if reading.usage and reading.usage.complete else "".join(self._text)
         return reading
 
     def _read(self, events: Sequence[tuple[str, bytes]]) -> list[Event]:
@@ -95,7 +96,7 @@ class AnthropicStreamParser:
                 if data.strip() != b"[DONE]":
                     out.append(self._fail("the upstream sent an event that is no JSON object"))
                 continue
-            self._event(str(wire.get("type") or name), wire, out)
+            self._event(as_str(wire.get("type")) or name, wire, out)
         return out
 
     def _event(self, kind: str, wire: Json, out: list[Event]) -> None:
@@ -107,10 +108,10 @@ class AnthropicStreamParser:
             case "content_block_stop":
                 self._stop(wire, out)
             case "message_start":
-                message = _dict(wire.get("message"))
-                self._usage = merge_usage(self._usage, _dict(message.get("usage")))
-                self._reading.upstream_id = str(message.get("id") or "")
-                self._reading.model = str(message.get("model") or "")
+                message = as_dict(wire.get("message"))
+                self._usage = merge_usage(self._usage, message.get("usage"))
+                self._reading.upstream_id = as_str(message.get("id"))
+                self._reading.model = as_str(message.get("model"))
                 usage = read_usage(self._usage, complete=False)
                 out.append(Started(self._reading.upstream_id, self._reading.model, usage))
             case "message_delta":
@@ -121,9 +122,7 @@ class AnthropicStreamParser:
             case "error":
                 error = wire.get("error")
                 told = error if isinstance(error, dict) else {"message": error}
-                out.append(
-                    self._fail(str(told.get("message") or "upstream error"), str(told.get("type") or ""))
-                )
+                out.append(self._fail(str(told.get("message") or "upstream error"), as_str(told.get("type"))))
 
     def _fail(self, message: str, kind: str = "") -> Failed:
         self._over = True
@@ -131,48 +130,47 @@ class AnthropicStreamParser:
         return Failed(message, kind, STATUSES.get(kind, 502))
 
     def _message_delta(self, wire: Json, out: list[Event]) -> None:
-        delta = _dict(wire.get("delta"))
-        if usage := _dict(wire.get("usage")):
-            self._usage = merge_usage(self._usage, usage)
-            if (told := read_usage(self._usage)) is not None:
-                out.append(Metered(told))
+        delta = as_dict(wire.get("delta"))
+        self._usage = merge_usage(self._usage, wire.get("usage"))
+        if (told := read_usage(self._usage)) is not None:
+            out.append(Metered(told))
         reason = read_reason(delta.get("stop_reason"))
         if reason is not None:
             self._finish = reason
-            out.append(Finished(reason, delta.get("stop_sequence")))
+            out.append(Finished(reason, as_str(delta.get("stop_sequence")) or None))
 
     def _start(self, wire: Json, out: list[Event]) -> None:
-        value = _dict(wire.get("content_block"))
-        block = self._blocks[wire.get("index")] = _Block(value)
+        value = as_dict(wire.get("content_block"))
+        block = self._blocks[_index(wire)] = _Block(value)
         kind = value.get("type")
         if kind == "tool_use":
             block.slot = self._calls
             self._calls += 1
-            out.append(ToolCallStarted(block.slot, str(value.get("id") or ""), str(value.get("name") or "")))
+            out.append(ToolCallStarted(block.slot, as_str(value.get("id")), as_str(value.get("name"))))
         elif kind == "redacted_thinking":
-            out.append(Delta("redacted_thinking", str(value.get("data") or "")))
+            out.append(Delta("redacted_thinking", as_str(value.get("data"))))
         elif kind in ("text", "thinking"):
-            self._say(kind, value.get(kind), out)
-            self._say("signature", value.get("signature"), out)
+            self._say(kind, as_str(value.get(kind)), out)
+            self._say("signature", as_str(value.get("signature")), out)
 
-    def _say(self, kind: str, text: object, out: list[Event]) -> None:
-        if isinstance(text, str) and text:
+    def _say(self, kind: str, text: str, out: list[Event]) -> None:
+        if text:
             if kind != "signature":
                 self._text.append(text)
             out.append(Delta(kind, text))
 
     def _delta(self, wire: Json, out: list[Event]) -> None:
-        delta = _dict(wire.get("delta"))
+        delta = as_dict(wire.get("delta"))
         kind = delta.get("type")
-        if kind in DELTAS:
+        if isinstance(kind, str) and kind in DELTAS:
             name, field = DELTAS[kind]
-            self._say(name, delta.get(field), out)
+            self._say(name, as_str(delta.get(field)), out)
             return
-        block = self._blocks.get(wire.get("index"))
+        block = self._blocks.get(_index(wire))
         if block is None:
             return
         if kind == "input_json_delta":
-            text = str(delta.get("partial_json") or "")
+            text = as_str(delta.get("partial_json"))
             if block.slot >= 0 and text:
                 block.told = True
                 self._text.append(text)
@@ -180,10 +178,10 @@ class AnthropicStreamParser:
             elif block.slot < 0:
                 block.json.append(text)
         elif kind == "compaction_delta":
-            block.value["content"] = str(block.value.get("content") or "") + str(delta.get("content") or "")
+            block.value["content"] = as_str(block.value.get("content")) + as_str(delta.get("content"))
 
     def _stop(self, wire: Json, out: list[Event]) -> None:
-        block = self._blocks.pop(wire.get("index"), None)
+        block = self._blocks.pop(_index(wire), None)
         if block is None:
             return
         if block.slot >= 0:
@@ -197,8 +195,9 @@ class AnthropicStreamParser:
             out.append(OpaqueBlock(Opaque(DIALECT, block.value)))
 
 
-def _dict(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
+def _index(wire: Json) -> int:
+    index = wire.get("index")
+    return index if isinstance(index, int) else -1
 
 
 def _json(text: str) -> Any:

@@ -23,9 +23,9 @@ WRITTEN = {
 }
 
 
-def read_reason(word: str | None) -> FinishReason | None:
+def read_reason(word: object) -> FinishReason | None:
     """Our reason of a ``stop_reason``; a word that is new to us is a stop."""
-    return READ.get(word, FinishReason.STOP) if word else None
+    return READ.get(word, FinishReason.STOP) if isinstance(word, str) and word else None
 
 
 def write_reason(reason: FinishReason | None, stop_sequence: str | None, *, called: bool) -> str:

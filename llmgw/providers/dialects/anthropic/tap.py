@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from llmgw.providers.base import Reading
+from llmgw.providers.dialects.anthropic.decoding import as_dict, as_str
 from llmgw.providers.dialects.anthropic.parser import AnthropicStreamParser
 from llmgw.providers.dialects.anthropic.reasons import read_reason
 from llmgw.providers.dialects.anthropic.usage import merge_usage, read_usage
@@ -47,7 +48,7 @@ class AnthropicTap:
             self._listen(self._rest)
         if reading.whole and reading.finish_reason and self._usage.get("output_tokens"):
             reading.usage = read_usage(self._usage)
-            if reading.usage is not None:
+            if reading.usage is not None and reading.usage.complete:
                 return reading
         self._fold()
         self._slow.close()
@@ -70,15 +71,13 @@ class AnthropicTap:
         reading = self._reading
         match wire.get("type"):
             case "message_start":
-                message = wire.get("message")
-                if isinstance(message, dict):
-                    self._usage = merge_usage(self._usage, message.get("usage") or {})
-                    reading.model = str(message.get("model") or "")
-                    reading.upstream_id = str(message.get("id") or "")
+                message = as_dict(wire.get("message"))
+                self._usage = merge_usage(self._usage, message.get("usage"))
+                reading.model = as_str(message.get("model"))
+                reading.upstream_id = as_str(message.get("id"))
             case "message_delta":
-                self._usage = merge_usage(self._usage, wire.get("usage") or {})
-                delta = wire.get("delta")
-                if isinstance(delta, dict):
-                    reading.finish_reason = read_reason(delta.get("stop_reason")) or reading.finish_reason
+                self._usage = merge_usage(self._usage, wire.get("usage"))
+                reason = read_reason(as_dict(wire.get("delta")).get("stop_reason"))
+                reading.finish_reason = reason or reading.finish_reason
             case "message_stop":
                 self.ending = reading.whole = True

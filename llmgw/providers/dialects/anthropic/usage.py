@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from llmgw.domain.usage import Usage
+from llmgw.providers.dialects.anthropic.decoding import as_dict
 
 Json = dict[str, Any]
-
-# An advisor's tokens are another model's: they are not part of the counts that this model's price applies to.
-FOREIGN_ITERATIONS = {"advisor_message"}
 
 
 def _count(value: object) -> int:
@@ -19,30 +17,27 @@ def _count(value: object) -> int:
     return int(value)
 
 
-def _dict(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def merge_usage(told: Json, more: Json) -> Json:
+def merge_usage(told: Json, more: object) -> Json:
     """Counts after one more report: cumulative, so a later number replaces an earlier one.
 
     Null and zero replace nothing, because proxies fill what they do not know with them.
     """
-    return {**told, **{name: value for name, value in more.items() if value or name not in told}}
+    return {**told, **{name: value for name, value in as_dict(more).items() if value or name not in told}}
 
 
 def read_usage(wire: object, *, complete: bool = True) -> Usage | None:
     """Our counts of a ``usage`` object, None when it says nothing.
 
-    When ``iterations`` are listed (compaction), they are what is billed; the counts beside them tell only the last.
+    Compacting the conversation is billed beside the answer but counted among the ``iterations`` alone. The others of
+    them are in the sums already, or are another model's. Counts without any input are not complete: no call has none.
     """
-    whole = _dict(wire)
+    whole = as_dict(wire)
     listed = whole.get("iterations")
-    rows = [_dict(row) for row in listed] if isinstance(listed, list) else []
-    rows = [row for row in rows if row.get("type") not in FOREIGN_ITERATIONS] or [whole]
+    others = [as_dict(row) for row in listed] if isinstance(listed, list) else []
+    rows = [whole, *(row for row in others if row.get("type") == "compaction")]
     fresh = read = write = hour = output = 0
     for row in rows:
-        lives = _dict(row.get("cache_creation"))
+        lives = as_dict(row.get("cache_creation"))
         row_hour = _count(lives.get("ephemeral_1h_input_tokens"))
         fresh += _count(row.get("input_tokens"))
         read += _count(row.get("cache_read_input_tokens"))
@@ -61,10 +56,10 @@ def read_usage(wire: object, *, complete: bool = True) -> Usage | None:
         cache_write_tokens=write,
         cache_write_1h_tokens=hour,
         reasoning_tokens=min(
-            output, _count(_dict(whole.get("output_tokens_details")).get("thinking_tokens"))
+            output, _count(as_dict(whole.get("output_tokens_details")).get("thinking_tokens"))
         ),
-        searches=_count(_dict(whole.get("server_tool_use")).get("web_search_requests")),
-        complete=complete,
+        searches=_count(as_dict(whole.get("server_tool_use")).get("web_search_requests")),
+        complete=complete and fresh + read + write > 0,
     )
 
 

@@ -118,7 +118,9 @@ class OpenAIStreamParser:
         """The end; a choice that was never given a reason stopped for its calls, or by itself."""
         self._over = True
         for choice in sorted(self._choices - self._finished.keys()):
-            yield Finished(FinishReason.TOOL_CALLS if choice in self._calls else FinishReason.STOP, choice=choice)
+            yield Finished(
+                FinishReason.TOOL_CALLS if choice in self._calls else FinishReason.STOP, choice=choice
+            )
         yield Ended()
 
     def _chunk(self, wire: Json) -> Iterator[Event]:

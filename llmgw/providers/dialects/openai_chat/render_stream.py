@@ -51,6 +51,7 @@ class OpenAIStreamRenderer:
             "model": request.model,
         }
         self._opened: set[int] = set()
+        self._bare: set[tuple[int, int]] = set()  # calls that have had no arguments yet
         self._thought: dict[int, str] = {}
 
     def feed(self, event: Event) -> bytes:
@@ -59,8 +60,10 @@ class OpenAIStreamRenderer:
             case Delta():
                 return self._delta(event)
             case ToolCallDelta(slot, text, choice):
+                self._bare.discard((choice, slot))
                 return self._say(choice, {"tool_calls": [{"index": slot, "function": {"arguments": text}}]})
             case ToolCallStarted(slot, call_id, name, choice):
+                self._bare.add((choice, slot))
                 call = {
                     "index": slot,
                     "id": call_id,
@@ -72,7 +75,7 @@ class OpenAIStreamRenderer:
                 self._start(event)
                 return b""
             case Finished(reason, _, choice):
-                return self._open(choice) + self._chunk(choice, {}, finish=write_finish(reason))
+                return self._close(choice) + self._chunk(choice, {}, finish=write_finish(reason))
             case OpaqueBlock(block, choice):
                 ours = block.dialect == DIALECT and "type" not in block.value
                 return self._say(choice, block.value) if ours else b""
@@ -111,6 +114,12 @@ class OpenAIStreamRenderer:
             return b""
         self._opened.add(choice)
         return self._chunk(choice, {"role": "assistant", "content": ""})
+
+    def _close(self, choice: int) -> bytes:
+        """What is missing before a choice ends: its role, and arguments that callers can parse."""
+        bare = sorted(slot for number, slot in self._bare if number == choice)
+        calls = [{"index": slot, "function": {"arguments": "{}"}} for slot in bare]
+        return self._say(choice, {"tool_calls": calls}) if calls else self._open(choice)
 
     def _chunk(
         self, choice: int, delta: Json, *, finish: str | None = None, logprobs: Json | None = None

@@ -44,6 +44,8 @@ class StreamTap:
             self._condense()
         if not (self._unnamed or self._blocks.pending or _telling(chunk)) and chunk.endswith(b"\n\n"):
             return chunk
+        if self.ending:  # already read to its end, so nothing is learnt or hidden any more
+            return chunk
         blocks = self._blocks.feed(chunk)
         pending = self._blocks.pending
         if b"[DONE]" in pending and (event := parse(bytes(pending))) is not None:
@@ -78,7 +80,7 @@ class StreamTap:
                 out.append(block[self._passed :])
             self._passed = 0
         pending = self._blocks.pending
-        if pending and (self._passed or not _may_be_usage(pending)):
+        if pending and (self.ending or self._passed or not _may_be_usage(pending)):
             out.append(bytes(pending[self._passed :]))
             self._passed = len(pending)
         return b"".join(out)

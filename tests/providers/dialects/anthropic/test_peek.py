@@ -14,7 +14,7 @@ from support.calls import body, upstream
 from support.recorded import ANTHROPIC, recorded
 
 from llmgw.errors import BadRequest
-from llmgw.providers.dialects.anthropic import DIALECT
+from llmgw.providers.dialects.anthropic import DIALECT, peek_count
 
 HELLO = [{"role": "user", "content": "hello"}]
 JSON = st.recursive(
@@ -86,7 +86,7 @@ def test_a_wrong_field_is_named(fields, param):
 @given(st.binary() | JSON.map(msgspec.json.encode))
 def test_nothing_but_bad_request(data):
     """Whatever bytes arrive, a peek either works or ends in BadRequest."""
-    for read in (DIALECT.peek, DIALECT.peek_count, DIALECT.parse_request):
+    for read in (DIALECT.peek, peek_count, DIALECT.parse_request):
         with contextlib.suppress(BadRequest):
             read(data)
 
@@ -119,7 +119,7 @@ def test_gateway_fields_are_read():
 
 def test_counting_needs_no_limit():
     """A call that counts tokens has no max_tokens, and may bring an empty list of tools."""
-    peek = DIALECT.peek_count(body(model="m", messages=HELLO, tools=[]))
+    peek = peek_count(body(model="m", messages=HELLO, tools=[]))
     assert (peek.model, peek.max_tokens, peek.tools) == ("m", None, False)
 
 
@@ -161,4 +161,4 @@ def test_every_recorded_call_is_read():
             peek = DIALECT.peek(exchange.request)
             assert 0 < peek.prompt_bytes <= len(exchange.request)
     for exchange in recorded("count_tokens", *ANTHROPIC):
-        assert DIALECT.peek_count(exchange.request).model
+        assert peek_count(exchange.request).model

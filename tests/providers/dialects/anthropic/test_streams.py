@@ -193,6 +193,53 @@ def test_no_bytes_break_the_readers(noise, cuts):
     rendered(events)
 
 
+GARBAGE = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.none()) | st.just({"type": []})
+KINDS = ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop", "error"]
+EVENTS = st.fixed_dictionaries(
+    {"type": st.sampled_from(KINDS)},
+    optional={
+        "index": GARBAGE,
+        "message": GARBAGE | st.fixed_dictionaries({}, optional={"id": GARBAGE, "usage": GARBAGE}),
+        "content_block": GARBAGE
+        | st.fixed_dictionaries(
+            {"type": st.sampled_from(["text", "tool_use", "thinking", "other"])},
+            optional={"text": GARBAGE, "id": GARBAGE, "input": GARBAGE, "name": GARBAGE},
+        ),
+        "delta": GARBAGE
+        | st.fixed_dictionaries(
+            {"type": st.sampled_from(["text_delta", "input_json_delta", "compaction_delta"]) | GARBAGE},
+            optional={
+                "text": GARBAGE,
+                "partial_json": GARBAGE,
+                "stop_reason": GARBAGE,
+                "stop_sequence": GARBAGE,
+            },
+        ),
+        "usage": GARBAGE | st.dictionaries(st.sampled_from(["input_tokens", "output_tokens"]), GARBAGE),
+        "error": GARBAGE,
+    },
+)
+
+
+@given(st.lists(EVENTS, max_size=12))
+def test_no_events_break_the_readers(events):
+    """Events of the wrong shape are overlooked, not stumbled over, and what is rendered stays decodable."""
+    stream = b"".join(map(event, events))
+    tapped(stream)
+    found, _ = parsed(stream)
+    assert isinstance(found[-1], (Ended, Failed))
+    for line in rendered(found).splitlines():
+        assert not line.startswith(b"data: ") or json.loads(line[6:])["type"]
+
+
+def test_input_never_told_is_not_complete():
+    """Output alone is no complete usage: the text comes along, and the counts say so."""
+    stream = start() + b"".join(text("hi")) + end(output_tokens=4)
+    for reading in (tapped(stream), parsed(stream)[1]):
+        assert reading.usage == Usage(output_tokens=4, complete=False)
+        assert reading.text == "hi"
+
+
 def test_a_call_without_arguments_has_empty_ones():
     """A tool that takes nothing is called with an empty object, as in the plain reply."""
     block = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}}

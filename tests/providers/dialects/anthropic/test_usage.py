@@ -49,8 +49,8 @@ def test_nothing_told_is_unknown(wire):
     assert read_usage(wire) is None
 
 
-def test_compaction_is_billed_whole():
-    """Where iterations are listed their sum is what is billed, except for another model's advice."""
+def test_compaction_is_billed_beside_the_answer():
+    """Tokens of a compaction are added; other iterations are in the sums already or are another model's."""
     wire = {
         "input_tokens": 181,
         "output_tokens": 8,
@@ -63,6 +63,7 @@ def test_compaction_is_billed_whole():
             },
             {"type": "advisor_message", "model": "other", "input_tokens": 9_999, "output_tokens": 9_999},
             {"type": "message", "input_tokens": 181, "output_tokens": 8},
+            {"type": "fallback_message", "model": "other", "input_tokens": 181, "output_tokens": 8},
         ],
     }
     usage = read_usage(wire)
@@ -93,7 +94,7 @@ def test_counts_are_never_negative(wire):
 def test_counts_survive_the_way_back(fresh, read, hour, five, output, searches):
     """What is written for a caller reads as the same usage again."""
     usage = Usage(
-        input_tokens=fresh + read + hour + five,
+        input_tokens=1 + fresh + read + hour + five,
         output_tokens=output + 1,
         cache_read_tokens=read,
         cache_write_tokens=hour + five,
