@@ -132,13 +132,11 @@ class Stream:
             line = "  ".join(cells).rstrip()
         self.begun = True
         _lines([line])
-        sys.stdout.flush()
 
 
 def text(content: str) -> None:
     """Words that are the answer themselves: help, a script, the lines of a log."""
     _lines([content])
-    sys.stdout.flush()
 
 
 def expand(fields: Record) -> dict[str, Any]:
@@ -279,6 +277,7 @@ def _csv_text(found: Sequence[Record], columns: Sequence[Column], *, header: boo
 def _lines(lines: Iterable[str]) -> None:
     for line in lines:
         sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _table(found: Sequence[Record], columns: Sequence[Column]) -> None:

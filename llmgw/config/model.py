@@ -6,12 +6,12 @@ once. Whoever may call and what they may spend is not declared here but issued i
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  msgspec reads the annotations
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from llmgw.domain.route import Tier  # noqa: TC001  msgspec reads the annotations
+from llmgw.domain.route import Tier
 
 Positive = Annotated[float, Meta(gt=0)]
 Dollars = Annotated[float, Meta(ge=0)]

@@ -26,7 +26,7 @@ async def count_tokens(gateway: Gateway, call: Call) -> tuple[int, RawHeaders, b
     if destination.upstream.provider.dialect == "anthropic":
         body = call.dialect.relay_body(call.body, call.peek, destination.upstream, destination.target.model)
         url = destination.url + "/count_tokens" + target_url(call, destination)[len(destination.url) :]
-        answer = await gateway.send(destination, url, outgoing(call, destination), body)
+        answer = await gateway.send(destination, url, outgoing(call, destination), body, stream=False)
         try:
             return answer.status, passed_headers(answer.headers), await answer.read()
         finally:

@@ -30,10 +30,10 @@ def outgoing(call: Call, destination: Destination) -> Headers:
     limits such tokens to that program, so any other caller is refused (D-17).
     """
     headers = destination.headers
+    token = _setup_token(call, destination) if destination.upstream.provider.name == "anthropic" else None
     if call.dialect.name != destination.dialect.name:
         return headers
     passed = [(name, call.headers[name]) for name in PASSED_ON if name in call.headers]
-    token = _setup_token(call, destination)
     if not passed and token is None:
         return headers
     ours = {name: value for name, value in headers if token is None or name != "x-api-key"}
@@ -47,12 +47,12 @@ def outgoing(call: Call, destination: Destination) -> Headers:
 
 def _setup_token(call: Call, destination: Destination) -> str | None:
     """The caller's own Claude sign-in, or the operator's setup token; None where an API key is at work."""
-    if destination.upstream.provider.name != "anthropic":
-        return None
     own = call.headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ")
-    configured = destination.upstream.credential
-    token = next((each for each in (own, configured) if is_setup_token(each)), None)
-    if token is not None and not call.headers.get(b"user-agent", b"").startswith(b"claude-cli/"):
+    token = next((each for each in (own, destination.upstream.credential) if is_setup_token(each)), None)
+    if token is None:
+        return None
+    same = call.dialect.name == destination.dialect.name
+    if not (same and call.headers.get(b"user-agent", b"").startswith(b"claude-cli/")):
         raise NotAllowed(
             "Anthropic allows a Claude setup token in Claude Code only, and this caller is another program",
             hint="give the gateway an API key: `llmgw provider add anthropic`",

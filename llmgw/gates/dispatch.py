@@ -66,7 +66,8 @@ async def _try(
     try:
         await held
         sent = True
-        answer = await gateway.send(destination, target_url(call, destination), headers, body)
+        url, stream = target_url(call, destination), call.peek.stream
+        answer = await gateway.send(destination, url, headers, body, stream=stream)
         try:
             if answer.status >= 400:
                 raise await _refusal(call, destination, answer)

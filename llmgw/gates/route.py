@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from llmgw.domain.route import Route, Target
 from llmgw.errors import GatewayError, NotAllowed
 from llmgw.gates.state import Call, Destination, Gateway
+from llmgw.providers.anthropic import is_setup_token
 from llmgw.rules.planning import Plan, resolve
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def _premium(router: Router) -> Destination | None:
 def upstream_headers(upstream: Upstream) -> Headers:
     """The headers of every call to an upstream, its credential included."""
     headers = [("content-type", "application/json"), *upstream.provider.headers]
+    if is_setup_token(upstream.credential):
+        return headers  # goes along only with the calls that may carry it
     if upstream.credential and upstream.provider.auth == "bearer":
         headers.append(("authorization", f"Bearer {upstream.credential}"))
     elif upstream.credential and upstream.provider.auth == "x-api-key":

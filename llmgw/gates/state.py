@@ -71,13 +71,21 @@ class Gateway:
         upstream = destination.upstream
         return self.prices.find(upstream.name, upstream.provider.price_id, destination.target, at)
 
-    async def send(self, destination: Destination, url: str, headers: Headers, body: bytes) -> Answer:
+    async def send(
+        self, destination: Destination, url: str, headers: Headers, body: bytes, *, stream: bool
+    ) -> Answer:
         """Ask an upstream: over HTTP, or the built-in one in this process."""
         upstream = destination.upstream
         if upstream.provider.name == "echo":
             return await echo.send(body, upstream.options, asyncio.sleep)
         return await self.transport.send(
-            "POST", url, headers, body, connect_timeout=upstream.connect_timeout, timeout=upstream.timeout
+            "POST",
+            url,
+            headers,
+            body,
+            stream=stream,
+            connect_timeout=upstream.connect_timeout,
+            timeout=upstream.timeout,
         )
 
     def next_id(self, now: int) -> int:

@@ -54,7 +54,8 @@ class HttpAnswer:
 
     __slots__ = ("_line", "_open", "_request", "_response", "status")
 
-    def __init__(self, line: _Line, request: StreamRequest, response: Response) -> None:
+    def __init__(self, line: _Line, request: StreamRequest | None, response: Response) -> None:
+        """``request`` is None when the body is here already, and so nothing is left to be closed."""
         self._line = line
         self._open = True
         self._request = request
@@ -86,8 +87,9 @@ class HttpAnswer:
     async def close(self) -> None:
         if self._open:
             self._over()
-            with suppress(PyreqwestError):
-                await self._request.__aexit__(None, None, None)
+            if self._request is not None:
+                with suppress(PyreqwestError):
+                    await self._request.__aexit__(None, None, None)
 
     def _over(self) -> None:
         self._open = False
@@ -166,19 +168,25 @@ class Transport:
         headers: Headers,
         body: bytes | None = None,
         *,
+        stream: bool = False,
         connect_timeout: float = 5.0,
         timeout: float = 600.0,  # noqa: ASYNC109 (a limit between bytes, not on the whole call)
     ) -> HttpAnswer:
-        """The reply once its headers are here; UpstreamFailed (code ``upstream_unreachable`` when nothing was sent)."""
+        """The reply: once its headers are here with ``stream``, else once it is whole.
+
+        UpstreamFailed when there is none, with the code ``upstream_unreachable`` when nothing was sent.
+        """
         line = self._line(url, connect_timeout, timeout)
         sending = False
         try:
             builder = line.client.request(method, url).headers(headers)
             if body is not None:
                 builder = builder.body_bytes(body)
+            sending = True
+            if not stream:
+                return HttpAnswer(line, None, await builder.build().send())
             # Without the limit the first bytes of a stream would wait until 64 kB of it are there.
             request = builder.streamed_read_buffer_limit(0).build_streamed()
-            sending = True
             return HttpAnswer(line, request, await request.__aenter__())
         except PyreqwestError as error:
             line.release()

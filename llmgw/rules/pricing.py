@@ -87,15 +87,26 @@ def hold_cost(price: Price, max_input: int, max_output: int) -> NanoUSD:
     Searches are not in it: no field of a request bounds them in every dialect.
     """
     return max(
-        _round_up(
+        _round_up(dearest_input * max_input + dearest_output * max_output + request * MILLION)
+        for above, dearest_input, dearest_output, request in _dearest_rates(price)
+        if max_input > above
+    )
+
+
+@lru_cache(maxsize=1024)
+def _dearest_rates(price: Price) -> tuple[tuple[int, int, int, int], ...]:
+    """For each long-context step: the input above which it holds, its dearest input and output rate, its request rate."""
+    steps = ((-1, price), *((tier.above, tier) for tier in price.long))
+    return tuple(
+        (
+            above,
             _dearest(
                 rates.input, rates.cache_read, rates.cache_write, rates.cache_write_1h, rates.input_audio
-            )
-            * max_input
-            + _dearest(rates.output, rates.output_audio, rates.reasoning) * max_output
-            + _or(rates.request, 0) * MILLION
+            ),
+            _dearest(rates.output, rates.output_audio, rates.reasoning),
+            _or(rates.request, 0),
         )
-        for rates in (price, *(tier for tier in price.long if max_input > tier.above))
+        for above, rates in steps
     )
 
 

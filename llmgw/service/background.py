@@ -38,7 +38,7 @@ def find(paths: Paths) -> Running | None:
         running = msgspec.json.decode(paths.run.read_bytes(), type=Running)
     except (OSError, msgspec.DecodeError):
         return None
-    return running if _alive(running.pid) and _held(paths.lock) else None
+    return running if _runs(running, paths) else None
 
 
 def ask(running: Running, seconds: float) -> str:
@@ -100,7 +100,7 @@ def stop(running: Running, paths: Paths, sleep: Callable[[float], None] = time.s
     try:
         os.kill(running.pid, signal.SIGTERM)
         for _ in range(int((running.drain_seconds + GRACE_SECONDS) / POLL_SECONDS)):
-            if find(paths) != running:
+            if not _runs(running, paths):
                 return True
             sleep(POLL_SECONDS)
     except ProcessLookupError:
@@ -108,7 +108,7 @@ def stop(running: Running, paths: Paths, sleep: Callable[[float], None] = time.s
     except KeyboardInterrupt:
         pass
     os.kill(running.pid, signal.SIGKILL)
-    while find(paths) == running:
+    while _runs(running, paths):
         sleep(POLL_SECONDS)
     return False
 
@@ -177,6 +177,10 @@ def _listener_in_proc(port: int) -> str:
         except OSError:
             continue
     return ""
+
+
+def _runs(running: Running, paths: Paths) -> bool:
+    return _alive(running.pid) and _held(paths.lock)
 
 
 def _alive(pid: int) -> bool:

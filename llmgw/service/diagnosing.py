@@ -25,19 +25,19 @@ from msgspec import Struct
 
 from llmgw import __version__
 from llmgw.config.load import effective_config
+from llmgw.config.model import Settings
+from llmgw.config.paths import Paths
 from llmgw.config.prices import load_prices
 from llmgw.errors import GatewayError
 from llmgw.service import background
 from llmgw.service.assemble import Survey, survey
+from llmgw.service.running import Running
 from llmgw.storage.database import Database
 from llmgw.storage.secrets import probe_keyring
 from llmgw.storage.verify import verify
 
 if TYPE_CHECKING:
-    from llmgw.config.model import Settings
-    from llmgw.config.paths import Paths
     from llmgw.providers.base import Upstream
-    from llmgw.service.running import Running
 
 STALE_PRICES_DAYS = 180
 REACH_SECONDS = 3.0

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from llmgw.providers.base import Upstream  # noqa: TC001 (msgspec reads the annotations)
-from llmgw.rules.planning import Plan  # noqa: TC001
+from llmgw.providers.base import Upstream
+from llmgw.rules.planning import Plan
 
 
 class Launch(Struct, frozen=True, kw_only=True):

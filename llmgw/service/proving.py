@@ -9,7 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgw.domain.chat import ChatRequest, Delta, Message, Role, Text
+from llmgw.domain.money import NanoUSD
 from llmgw.domain.route import Target
+from llmgw.domain.usage import Usage
 from llmgw.errors import GatewayError, UpstreamFailed, UpstreamRefused
 from llmgw.gates.route import upstream_headers
 from llmgw.providers import echo
@@ -19,8 +21,6 @@ from llmgw.rules.pricing import cost
 if TYPE_CHECKING:
     from llmgw.config.pricebook import PriceBook
     from llmgw.domain.clock import Clock
-    from llmgw.domain.money import NanoUSD
-    from llmgw.domain.usage import Usage
     from llmgw.providers.base import Answer, Upstream
     from llmgw.providers.transport import Transport
 

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-import pytest
 from support.program import Program
 
 CANARY = "sk-canary-0123456789abcdef"
@@ -44,7 +43,6 @@ def talk(llmgw: Program, words: Sequence[str], answers: Sequence[tuple[str, str]
     return code, shown
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_a_typed_credential_is_not_shown_and_not_kept_without_a_yes(llmgw: Program) -> None:
     """It is read without echo; without a keyring it goes into a plain file only after a yes to a plain warning. # B-15"""
     asked = ("API key of openai", CANARY)

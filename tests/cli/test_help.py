@@ -47,7 +47,18 @@ def test_every_command_takes_the_global_options(words):
     for word in words[1:]:
         command = command.commands[word]
     options = {option for param in command.params for option in param.opts}
-    assert {"--json", "-o", "--fields", "-q", "-v", "--utc", "--color", "--no-input", "--home", "--config"} <= options
+    assert {
+        "--json",
+        "-o",
+        "--fields",
+        "-q",
+        "-v",
+        "--utc",
+        "--color",
+        "--no-input",
+        "--home",
+        "--config",
+    } <= options
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,7 +109,13 @@ def test_tree_describes_every_command(tmp_path):
     tree = Program(tmp_path / "h").run("help", "tree", "--json").json
     assert tree["schema"] == 1
     assert [command["name"] for command in tree["commands"]] == NAMES
-    create = next(verb for key in tree["commands"] if key["name"] == "key" for verb in key["commands"] if verb["name"] == "create")
+    create = next(
+        verb
+        for key in tree["commands"]
+        if key["name"] == "key"
+        for verb in key["commands"]
+        if verb["name"] == "create"
+    )
     assert "--expires" in create["options"]
     assert create["examples"]
 
@@ -147,14 +164,20 @@ print("LOADED", [name for name in sys.modules if name.startswith(heavy)], file=s
 """
 
 
-@pytest.mark.parametrize("words", [["--help"], ["status"], ["key", "list"], ["request", "list"], ["logs"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--help"], ["status"], ["key", "list"], ["request", "list"], ["logs"]], ids=" ".join
+)
 def test_quick_commands_import_nothing_heavy(tmp_path, words):
     """What people run all the time loads neither server nor dashboard nor provider nor HTTP client."""
     program = Program(tmp_path / "h")
     program.run("key", "list")  # makes the database, which needs sqlite_utils once
     done = subprocess.run(
         [sys.executable, "-c", LIGHT.format(words=words)],
-        capture_output=True, text=True, check=True, cwd=ROOT, env=program.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=program.environ,
     )
     assert "LOADED []" in done.stderr
 
@@ -191,8 +214,13 @@ def test_a_closed_pipe_is_no_drama(tmp_path):
     """A reader that goes away early causes no traceback."""
     program = Program(tmp_path / "h")
     done = subprocess.run(
-        f"{sys.executable} -m llmgw help tree | head -n 1", shell=True, capture_output=True, text=True,
-        check=False, env=program.environ, cwd=ROOT,
+        f"{sys.executable} -m llmgw help tree | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=program.environ,
+        cwd=ROOT,
     )
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""

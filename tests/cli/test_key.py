@@ -6,7 +6,9 @@ from support.program import Program
 
 def test_life_of_a_key(llmgw):
     """A key is made, listed, shown without its value, rotated and revoked, with the gateway down."""
-    token = llmgw.run("key", "create", "ci", "--models", "cheap/*", "--tag", "nightly", "--expires", "90d", "-q").out.strip()
+    token = llmgw.run(
+        "key", "create", "ci", "--models", "cheap/*", "--tag", "nightly", "--expires", "90d", "-q"
+    ).out.strip()
     assert token.startswith("lgw_")
     shown = llmgw.run("key", "show", "ci", "--json")
     assert shown.json["models"] == ["cheap/*"]
@@ -32,7 +34,10 @@ def test_the_value_is_on_stdout_and_nothing_else(llmgw):
 
 def test_a_key_of_ones_own(llmgw, tmp_path):
     """A value can be brought from stdin or a file, never as an argument; a poor one is refused."""
-    assert llmgw.run("key", "create", "a", "--from-stdin", "-q", stdin="my-own-value-0123456789\n").out == "my-own-value-0123456789\n"
+    assert (
+        llmgw.run("key", "create", "a", "--from-stdin", "-q", stdin="my-own-value-0123456789\n").out
+        == "my-own-value-0123456789\n"
+    )
     (tmp_path / "value").write_text("another-value-0123456789")
     assert llmgw.run("key", "create", "b", "--from-file", str(tmp_path / "value")).code == 0
     assert llmgw.run("key", "create", "c", "--from-stdin", stdin="short").code == 2
@@ -74,7 +79,10 @@ def test_defaults_come_from_the_config(llmgw):
 def test_options_stand_before_or_after(llmgw):
     """Global options mean the same before the command, between its words and after it."""
     llmgw.run("key", "create", "ci")
-    outs = {llmgw.run(*words).out for words in (["-q", "key", "list"], ["key", "-q", "list"], ["key", "list", "-q"])}
+    outs = {
+        llmgw.run(*words).out
+        for words in (["-q", "key", "list"], ["key", "-q", "list"], ["key", "list", "-q"])
+    }
     assert outs == {"ci\n"}
 
 

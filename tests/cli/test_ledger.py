@@ -13,14 +13,16 @@ from support.program import Program
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A gateway that answered three requests of `default` and one of `ci`, and refused one."""
+    """A gateway that answered three requests of `default` and one of `ci`, and one that failed."""
     llmgw = Program(tmp_path_factory.mktemp("served") / "home")
     started = llmgw.run("serve", "--demo", "--port", "0", "--json").json
     ci = llmgw.run("key", "create", "ci", "--tag", "nightly", "-q").out.strip()
-    for key, model in [(started["key"], "echo")] * 3 + [(ci, "echo/echo"), (ci, "no-such-model")]:
+    for key, model in [(started["key"], "echo")] * 3 + [(ci, "echo/echo"), (ci, "echo/error=500")]:
         body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hello there"}]}).encode()
         request = urllib.request.Request(
-            started["url"] + "/v1/chat/completions", body, {"authorization": f"Bearer {key}", "content-type": "application/json"}
+            started["url"] + "/v1/chat/completions",
+            body,
+            {"authorization": f"Bearer {key}", "content-type": "application/json"},
         )
         try:
             urllib.request.urlopen(request, timeout=10).close()
@@ -37,7 +39,12 @@ def test_list_is_json_with_everything(served):
     assert listed["schema"] == 1
     newest = listed["requests"][0]
     assert newest["id"].startswith("req_")
-    assert (newest["key"], newest["tags"], newest["target"], newest["tier"]) == ("ci", ["nightly"], "echo/echo", "local")
+    assert (newest["key"], newest["tags"], newest["target"], newest["tier"]) == (
+        "ci",
+        ["nightly"],
+        "echo/echo",
+        "local",
+    )
     assert (newest["cost_nanousd"], newest["cost_usd"], newest["status"]) == (0, "0", 200)
     assert newest["usage"]["input_tokens"] > 0
     assert newest["started_at"].endswith("Z")
@@ -50,10 +57,10 @@ def test_list_is_json_with_everything(served):
         (["--key", "ci"], 2),
         (["--key", "nobody"], 0),
         (["--status", "error"], 1),
-        (["--status", "404"], 1),
-        (["--status", "model_not_found"], 1),
-        (["--model", "echo*"], 4),
-        (["--provider", "echo", "--tier", "local", "--tag", "nightly"], 1),
+        (["--status", "500"], 1),
+        (["--status", "upstream_refused"], 1),
+        (["--model", "echo/ec*"], 4),
+        (["--provider", "echo", "--tier", "local", "--tag", "nightly"], 2),
         (["--min-cost", "0.01"], 0),
         (["--since", "1h"], 5),
         (["--until", "1h"], 0),
@@ -82,7 +89,7 @@ def test_formats_agree(served):
     assert [line.split()[0] for line in table[1:]] == ids
     assert rows[0]["usage.input_tokens"].isdecimal()
     failed = served.run("request", "list", "--status", "error", "--fields", "error.code", "-o", "jsonl").out
-    assert json.loads(failed) == {"error.code": "model_not_found"}
+    assert json.loads(failed) == {"error.code": "upstream_refused"}
 
 
 def test_show_explains_one(served):
@@ -104,7 +111,9 @@ def test_tail_shows_requests_as_they_end(served):
     first = json.loads(tail.stdout.readline())
     body = json.dumps({"model": "echo", "messages": [{"role": "user", "content": "new"}]}).encode()
     request = urllib.request.Request(
-        served.url + "/v1/chat/completions", body, {"authorization": f"Bearer {served.key}", "content-type": "application/json"}
+        served.url + "/v1/chat/completions",
+        body,
+        {"authorization": f"Bearer {served.key}", "content-type": "application/json"},
     )
     urllib.request.urlopen(request, timeout=10).close()
     second = json.loads(tail.stdout.readline())

@@ -13,7 +13,14 @@ from llmgw.errors import BadRequest
 
 MOMENT = 1_790_000_000_123_456_789
 RECORDS = [
-    {"name": "ci", "cost_nanousd": 68_000, "created_at": MOMENT, "error": {"code": "timeout"}, "tags": ["a", "b"], "count": 1204},
+    {
+        "name": "ci",
+        "cost_nanousd": 68_000,
+        "created_at": MOMENT,
+        "error": {"code": "timeout"},
+        "tags": ["a", "b"],
+        "count": 1204,
+    },
     {"name": "me", "cost_nanousd": None, "created_at": MOMENT, "error": None, "tags": [], "count": 3},
 ]
 COLUMNS = [Column("name"), Column("cost_nanousd"), Column("count"), Column("error.code", wide=True)]

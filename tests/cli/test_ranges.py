@@ -17,7 +17,15 @@ HOUR = 3600 * 10**9
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("10m", 600), ("24h", 86400), ("7d", 604800), ("2w", 1209600), ("1h30m", 5400), ("1.5h", 5400), ("250ms", 0.25)],
+    [
+        ("10m", 600),
+        ("24h", 86400),
+        ("7d", 604800),
+        ("2w", 1209600),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("250ms", 0.25),
+    ],
 )
 def test_spans(text, seconds):
     """A span is a sum of numbers with units."""
@@ -57,7 +65,9 @@ def test_rfc3339_reads_back(moment):
     """A printed moment is the same moment to the microsecond, always in UTC."""
     text = rfc3339(moment)
     assert text.endswith("Z")
-    assert datetime.fromisoformat(text) == datetime.fromtimestamp(moment // 10**9, UTC).replace(microsecond=moment % 10**9 // 1000)
+    assert datetime.fromisoformat(text) == datetime.fromtimestamp(moment // 10**9, UTC).replace(
+        microsecond=moment % 10**9 // 1000
+    )
 
 
 @given(st.integers(0, NOW))

@@ -1,5 +1,7 @@
 """The gateway as a process: started, found, asked, ended."""
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -10,6 +12,7 @@ import threading
 import time
 import urllib.request
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from support.program import Program
@@ -33,11 +36,15 @@ def serve(llmgw: Program, *words: str, **environ: str) -> dict:
     return result.json
 
 
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
+def ends(pid: int) -> bool:
+    """Whether a process is gone within ten seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
     return False
 
 
@@ -54,7 +61,7 @@ def test_serve_status_stop(llmgw):
     assert f"gateway is up at {started['url']}" in llmgw.run().out
     stopped = llmgw.run("stop", "--json")
     assert (stopped.code, stopped.json["drained"]) == (0, True)
-    assert gone(started["pid"])
+    assert ends(started["pid"])
     assert not (llmgw.home / "gateway.json").exists()
     assert [llmgw.run(word).code for word in ("status", "stop", "logs")] == [3, 3, 3]
 
@@ -76,8 +83,7 @@ def test_sources_of_credentials_are_told(llmgw):
     (provider,) = result.json["providers"]
     assert (provider["name"], provider["source"]) == ("openai", "$OPENAI_API_KEY")
     assert "sk-secret" not in result.out + result.err
-    with open(f"/proc/{result.json['pid']}/cmdline", "rb") as line:
-        assert b"sk-secret" not in line.read()
+    assert b"sk-secret" not in Path(f"/proc/{result.json['pid']}/cmdline").read_bytes()
 
 
 def test_a_second_start_is_refused(llmgw):
@@ -105,9 +111,7 @@ def test_a_killed_gateway_leaves_nothing_in_the_way(llmgw):
     """After kill -9 the run file is known to be stale, and the next start works and keeps the key."""
     started = serve(llmgw)
     os.kill(started["pid"], signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while not gone(started["pid"]) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert ends(started["pid"])
     assert (llmgw.home / "gateway.json").exists()
     assert llmgw.run("status").code == 3
     again = serve(llmgw)
@@ -138,7 +142,7 @@ def test_a_damaged_run_file_means_not_running(llmgw, content):
 def test_an_unwritable_home(tmp_path):
     """Exit 2, naming the folder and a way out."""
     (tmp_path / "file").write_text("")
-    result = Program(tmp_path / "file" / "home").run("serve", "--port", "0")
+    result = Program(tmp_path).run("serve", "--port", "0", "--home", str(tmp_path / "file" / "home"))
     assert result.code == 2
     assert str(tmp_path / "file") in result.err
     assert "--home" in result.err
@@ -185,14 +189,38 @@ def test_a_broken_config_does_not_end_a_gateway_that_works(llmgw):
 
 def test_stop_lets_requests_end(llmgw):
     """A request in flight gets its answer while the gateway stops."""
-    started = serve(llmgw, LLMGW_PROVIDERS_ECHO_OPTIONS='{latency = 1}')
+    started = serve(llmgw)
     answers = []
-    caller = threading.Thread(target=lambda: answers.append(ask(started["url"], started["key"], "[[delay 1]] slow")))
+    caller = threading.Thread(
+        target=lambda: answers.append(ask(started["url"], started["key"], model="echo/latency=1s"))
+    )
     caller.start()
     time.sleep(0.3)
     assert llmgw.run("stop", "--json").json["drained"] is True
     caller.join(10)
     assert answers
+
+
+def test_ctrl_c_on_stop_forces_the_end(llmgw):
+    """Who does not want to wait for a slow request presses Ctrl-C: the gateway is gone at once, and that is said."""
+    started = serve(llmgw)
+    caller = threading.Thread(target=swallow, args=(started["url"], started["key"], "echo/latency=60s"))
+    caller.start()
+    time.sleep(0.5)
+    stop = llmgw.start("stop", "--json")
+    time.sleep(1)
+    stop.send_signal(signal.SIGINT)
+    out, err = stop.communicate(timeout=20)
+    assert json.loads(out)["drained"] is False
+    assert "by force" in err
+    assert ends(started["pid"])
+    caller.join(10)
+
+
+def swallow(url: str, key: str, model: str) -> None:
+    """Ask, and expect to be cut off."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        ask(url, key, model=model)
 
 
 def test_status_waits(llmgw):
@@ -233,10 +261,13 @@ def test_starting_is_cheap(llmgw):
     )
     done = subprocess.run(
         [sys.executable, "-c", code, sys.executable, "-m", "llmgw", "serve", "--port", "0"],
-        capture_output=True, text=True, check=True, cwd=llmgw.home.parent, env=llmgw.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=llmgw.home.parent,
+        env=llmgw.environ,
     )
     pid = llmgw.run("status", "--json").json["pid"]
-    with open(f"/proc/{pid}/stat") as stat:
-        ticks = stat.read().rpartition(")")[2].split()
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     child = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
     assert float(done.stdout) + child < 1.0

@@ -37,5 +37,6 @@ Every docstring of a command ends in ``Examples:`` with at least one line that r
 ``llmgw.errors.GatewayError``: the exit code comes from there. Another exit code is ``raise typer.Exit(3)``.
 Global options (``--json -o --fields -q -v --home --config --color --no-input --utc``) reach every command by
 themselves; what was given is in ``options.given``, the files of the gateway are ``options.paths()``.
+``output.record`` shows one thing; ``ident`` names the field that ``-q`` prints, ``name`` unless said otherwise.
 stdout is written by ``output`` alone, stderr by ``notices``, questions are asked by ``prompts``.
 """

@@ -131,7 +131,7 @@ def _text(status: dict[str, Any]) -> str:
         f"  spend     {spent}",
         f"  requests  {requests['today']:,} today, {requests['errors_today']:,} failed",
     ]
-    if cache["provider_cached_rate"] is not None:
+    if cache["provider_cached_rate"]:
         lines.append(
             f"  cache     {cache['provider_cached_rate']:.0%} of today's input tokens read from providers' caches"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -71,7 +72,12 @@ def other_limit(name: str) -> str:
 
 def reasons(provider: Provider, model: str) -> bool:
     """Whether this is one of the models that refuse ``max_tokens``, and sample in their own way."""
-    return any(fnmatchcase(model, pattern) for pattern in provider.refuses_max_tokens)
+    return _fits_any(model, provider.refuses_max_tokens)
+
+
+@lru_cache(maxsize=4096)
+def _fits_any(model: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(model, pattern) for pattern in patterns)
 
 
 def attach_meta(body: bytes, meta: dict[str, Any]) -> bytes:

@@ -52,6 +52,7 @@ class OpenAIStreamRenderer:
         }
         self._opened: set[int] = set()
         self._bare: set[tuple[int, int]] = set()  # calls that have had no arguments yet
+        self._blocks: dict[int, int] = {}
         self._thought: dict[int, str] = {}
 
     def feed(self, event: Event) -> bytes:
@@ -98,13 +99,18 @@ class OpenAIStreamRenderer:
         """More content. A signature closes a block of thinking, which then travels whole beside its text."""
         choice = event.choice
         if event.kind == "signature":
-            block = write_block(Thinking(self._thought.pop(choice, ""), event.text))
-            return self._say(choice, {"thinking_blocks": [block]})
+            return self._block(choice, Thinking(self._thought.pop(choice, ""), event.text))
         if event.kind == "redacted_thinking":
-            return self._say(choice, {"thinking_blocks": [write_block(RedactedThinking(event.text))]})
+            return self._block(choice, RedactedThinking(event.text))
         if event.kind == "thinking":
             self._thought[choice] = self._thought.get(choice, "") + event.text
         return self._say(choice, {_KINDS[event.kind]: event.text}, event.logprobs)
+
+    def _block(self, choice: int, block: Thinking | RedactedThinking) -> bytes:
+        """A whole block; SDKs add the deltas of a list up by their index."""
+        index = self._blocks.get(choice, 0)
+        self._blocks[choice] = index + 1
+        return self._say(choice, {"thinking_blocks": [{"index": index, **write_block(block)}]})
 
     def _say(self, choice: int, delta: Json, logprobs: Json | None = None) -> bytes:
         return self._open(choice) + self._chunk(choice, delta, logprobs=logprobs)
