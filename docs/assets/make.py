@@ -32,7 +32,10 @@ from support.fake_anthropic import FakeAnthropic  # noqa: E402  (the fakes live 
 from support.fake_ollama import FakeOllama  # noqa: E402
 from support.fake_openai import FakeOpenAI  # noqa: E402
 
-WIDTH = 104
+WIDTH = 99
+CELL = 12.2
+"""Width of a character in the units of rich's SVG."""
+LED = re.compile(r'x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>((?:&#160;)+)')
 THEME = TerminalTheme(
     (17, 21, 28),
     (201, 209, 217),
@@ -43,7 +46,7 @@ THEME = TerminalTheme(
 )  # fmt: skip
 FRAME = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
-<title>{title}</title>
+<title>PICTURE_TITLE</title>
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono",
  monospace; font-size: {char_height}px; line-height: {line_height}px; }}
@@ -51,7 +54,7 @@ FRAME = """\
 </style>
 <defs><clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" \
 height="{terminal_height}" /></clipPath>{lines}</defs>
-<rect fill="#11151c" stroke="#30363d" x="1" y="1" width="{width_inside}" height="{height_inside}" rx="10" />
+<rect fill="#11151c" stroke="#30363d" x="1" y="1" width="INSIDE_WIDTH" height="INSIDE_HEIGHT" rx="10" />
 <g transform="translate(20,20)"><circle r="6" fill="#484f58" /><circle cx="20" r="6" fill="#484f58" />\
 <circle cx="40" r="6" fill="#484f58" /></g>
 <g transform="translate(9, 41)" clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}
@@ -83,17 +86,30 @@ class Llmgw:
         return subprocess.run(command, env=self.environ, check=True, text=True, stdout=subprocess.PIPE).stdout  # noqa: S603
 
 
-def traffic(url: str, keys: dict[str, str], fakes: dict[str, FakeOpenAI | FakeAnthropic | FakeOllama]) -> None:
+def traffic(
+    url: str, keys: dict[str, str], fakes: dict[str, FakeOpenAI | FakeAnthropic | FakeOllama]
+) -> None:
     """Calls as three programs make them: sizes and lengths differ, one is refused upstream, one has a wrong name."""
     dice = random.Random(7)  # noqa: S311  (a picture, not a secret)
 
-    def call(key: str, surface: str, model: str, kilobytes: float, output: int, *, cached: int = 0) -> None:
+    def call(
+        key: str, surface: str, model: str, kilobytes: float, output: int, *, cached: int = 0, owner: str = ""
+    ) -> None:
         prompt = dice.choice(QUESTIONS) + SOURCE * int(kilobytes * 1000 / len(SOURCE))
-        tokens = {"input_tokens": len(prompt) // 4 - cached * (surface == "messages"), "output_tokens": output}
-        owner = "anthropic" if "claude" in model else "ollama" if "llama" in model else "openai"
-        owner = "groq" if "instant" in model else owner
-        wait = dice.uniform(0.25, 0.6)
-        fakes[owner].behave(**tokens, cache_read_tokens=cached, latency=wait, chunk_delay=0.05 + output / 9000)
+        tokens = {
+            "input_tokens": len(prompt) // 4 - cached * (surface == "messages"),
+            "output_tokens": output,
+        }
+        wait, text = dice.uniform(0.25, 0.6), "word " * min(output, 160)
+        owner = owner or ("anthropic" if surface == "messages" else "openai")
+        fakes[owner].behave(
+            **tokens,
+            cache_read_tokens=cached,
+            latency=wait,
+            chunk_delay=0.01,
+            text=text,
+            usage_in="last" if owner == "groq" else "",
+        )
         body = {"model": model, "stream": True, "messages": [{"role": "user", "content": prompt}]}
         headers = {"authorization": f"Bearer {keys[key]}", "anthropic-version": "2023-06-01"}
         path = "/v1/messages" if surface == "messages" else "/v1/chat/completions"
@@ -102,40 +118,49 @@ def traffic(url: str, keys: dict[str, str], fakes: dict[str, FakeOpenAI | FakeAn
         with httpx.Client(timeout=30, trust_env=False) as client:
             client.post(url + path, json=body, headers=headers)
 
-    call("claude-code", "messages", "claude-sonnet-4-5", 62, 911)
-    call("claude-code", "messages", "claude-sonnet-4-5", 66, 1204, cached=14_800)
-    call("nightly", "chat", "gpt-5.4-mini", 9, 412)
+    call("coder", "messages", "claude-sonnet-4-5", 62, 911)
+    call("coder", "messages", "claude-sonnet-4-5", 66, 1204, cached=14_800)
+    call("ci", "chat", "gpt-5.4-mini", 9, 412)
     with ThreadPoolExecutor(3) as pool:
-        for kilobytes, output in ((3, 96), (4, 131), (2, 88)):
-            pool.submit(call, "nightly", "chat", "llama-3.1-8b-instant", kilobytes, output)
-    call("open-webui", "chat", "llama3.2", 1, 164)
-    call("open-webui", "chat", "gpt-5.5", 5, 820)
+        for kilobytes, output in ((9, 196), (12, 231), (8, 288)):
+            pool.submit(call, "ci", "chat", "llama-3.1-8b-instant", kilobytes, output, owner="groq")
+    call("chat", "chat", "llama3.2", 1, 160, owner="ollama")
+    call("chat", "chat", "gpt-5.5", 5, 820)
+    call("ci", "chat", "gtp-5.5", 1, 0, owner="ollama")
     fakes["openai"].behave(status=503)
-    call("nightly", "chat", "smart", 8, 377)
-    call("claude-code", "messages", "claude-haiku-4-5", 12, 240, cached=2_048)
-    call("open-webui", "chat", "gpt-5.4-mini", 2, 190)
-    call("claude-code", "messages", "claude-sonnet-4-5", 71, 1533, cached=16_400)
+    call("ci", "chat", "smart", 8, 377, owner="anthropic")
+    call("coder", "messages", "claude-haiku-4-5", 12, 240, cached=2_048)
+    call("chat", "chat", "gpt-5.4-mini", 2, 190)
+    call("coder", "messages", "claude-sonnet-4-5", 71, 1533, cached=16_400)
 
 
 def draw(name: str, title: str, screens: list[tuple[str, str]]) -> None:
     """Write one picture: commands and what they printed."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
     for number, (command, printed) in enumerate(screens):
         if number:
             console.print()
         console.print(Text.assemble(("$ ", "bright_black"), (command, "bold")))
         for line in printed.splitlines():
             console.print(Text.from_ansi(line), no_wrap=True, crop=True)
-    svg = console.export_svg(title=title, theme=THEME, unique_id=name, code_format=_frame())
+    svg = console.export_svg(theme=THEME, unique_id=name, code_format=FRAME)
     width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups())  # type: ignore[union-attr]
-    svg = svg.replace("WIDTH_INSIDE", f"{width - 2:g}").replace("HEIGHT_INSIDE", f"{height - 2:g}")
+    svg = (
+        svg.replace("PICTURE_TITLE", title)
+        .replace("INSIDE_WIDTH", f"{width - 2:g}")
+        .replace("INSIDE_HEIGHT", f"{height - 2:g}")
+    )
+    svg = LED.sub(_shifted, svg)
     (HERE / f"{name}.svg").write_text(re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE), encoding="utf-8")
     print(f"{name}.svg")
 
 
-def _frame() -> str:
-    inside = FRAME.replace("{width_inside}", "WIDTH_INSIDE").replace("{height_inside}", "HEIGHT_INSIDE")
-    return inside.replace("{title}", "{{title}}").replace("{{title}}", "llmgw in a terminal")
+def _shifted(match: re.Match[str]) -> str:
+    """A text without its leading blanks, which some renderers swallow: it begins further right instead."""
+    blanks = match[5].count("&") * CELL
+    return f'x="{float(match[1]) + blanks:g}" y="{match[2]}" textLength="{float(match[3]) - blanks:g}"{match[4]}>'
 
 
 def main() -> None:
@@ -153,7 +178,8 @@ def main() -> None:
         llmgw = Llmgw(home, **credentials, OLLAMA_HOST=fakes["ollama"].url)
         (home / "llmgw.toml").write_text(
             "".join(
-                f'[providers.{name}]\nbase_url = "{fakes[name].url}/v1"\n' for name in ("openai", "anthropic", "groq")
+                f'[providers.{name}]\nbase_url = "{fakes[name].url}/v1"\n'
+                for name in ("openai", "anthropic", "groq")
             )
             + '[models.smart]\ntargets = ["openai/gpt-5.5", "anthropic/claude-sonnet-4-5"]\n'
         )
@@ -161,16 +187,14 @@ def main() -> None:
         served = llmgw("serve", "--port", port)
         stack.callback(llmgw, "stop")
         url = json.loads((home / "gateway.json").read_text())["url"]
-        keys = {
-            name: llmgw("key", "create", name, "-q").strip() for name in ("claude-code", "nightly", "open-webui")
-        }
+        keys = {name: llmgw("key", "create", name, "-q").strip() for name in ("coder", "ci", "chat")}
         traffic(url, keys, fakes)
         time.sleep(1)
         shown = re.sub(r"(lgw_.{10})[\w-]+", r"\1…", served)
-        draw("serve", "llmgw", [("llmgw serve", shown), ("llmgw status", llmgw("status"))])
+        draw("serve", "Starting llmgw", [("llmgw serve", shown), ("llmgw status", llmgw("status"))])
         draw(
             "requests",
-            "llmgw",
+            "What each request cost",
             [
                 ("llmgw request list", llmgw("request", "list")),
                 ("llmgw report daily --by model", llmgw("report", "daily", "--by", "model")),

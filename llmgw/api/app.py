@@ -26,7 +26,12 @@ def build(gateway: Gateway, cors_origins: tuple[str, ...] = ()) -> Handler:
     """The ASGI application. Pages of ``cors_origins`` may call it from a browser (D-30)."""
     hot = openai.hot_paths(gateway) | anthropic.hot_paths(gateway)
     rest = Starlette(
-        routes=[Route("/", _welcome), *models.routes(gateway), *health.routes(gateway)],
+        routes=[
+            Route("/", _welcome),
+            Route("/api/hello", _welcome),
+            *models.routes(gateway),
+            *health.routes(gateway),
+        ],
         exception_handlers={HTTPException: _unknown},
     )
     front: Handler = Front(hot, rest)

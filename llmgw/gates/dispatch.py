@@ -114,7 +114,7 @@ def _settle_broken(
             error=code,
             final=final,
         )
-    if attempt.first_byte is None:
+    if attempt.first_byte is None or not call.peek.stream:  # a plain answer is understood whole or not at all
         usage = unseen(call, attempt, gateway.clock.tick())
         return settle(gateway, call, attempt, usage, status=status, error=code, final=final)
     reading = crossing.reading()
@@ -153,6 +153,13 @@ def _headers(call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -
     return headers
 
 
+def _content_type(call: Call, attempt: Attempt, answer: Answer, usual: str) -> bytes:
+    """The upstream's own where its bytes pass as they are."""
+    if call.dialect.name == attempt.destination.dialect.name:
+        usual = dict(answer.headers).get("content-type", usual)
+    return usual.encode("latin-1", "replace")
+
+
 async def _plain(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
     body = await answer.read()
     attempt.first_byte = gateway.clock.tick()
@@ -165,7 +172,8 @@ async def _plain(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer,
     if call.dialect.name != attempt.destination.dialect.name or wants_meta(call):
         meta = meta_of(call, attempt, gateway.clock.tick(), crossing.dropped)
     call.replied = call.finished = True
-    await send_whole(call.send, answer.status, headers, crossing.render(body, meta), b"application/json")
+    content_type = _content_type(call, attempt, answer, "application/json")
+    await send_whole(call.send, answer.status, headers, crossing.render(body, meta), content_type)
 
 
 async def _stream(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
@@ -223,7 +231,7 @@ async def _settle_stream(gateway: Gateway, call: Call, attempt: Attempt, crossin
 
 async def _begin_stream(call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
     headers = _headers(call, attempt, answer, crossing)
-    headers.append((b"content-type", call.dialect.stream_type.encode()))
+    headers.append((b"content-type", _content_type(call, attempt, answer, call.dialect.stream_type)))
     headers.append((b"cache-control", b"no-cache"))
     call.replied = True
     await call.send({"type": "http.response.start", "status": answer.status, "headers": headers})

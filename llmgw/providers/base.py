@@ -26,9 +26,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     ``unsupported`` are request fields this upstream answers with an error, so they are dropped by name.
     ``price_id`` is the provider's name in the price table, empty where use is free. ``max_tokens_field`` is the
     name under which it takes the output limit, ``refuses_max_tokens`` the models (patterns) that answer the name
-    ``max_tokens`` with an error, ``reasoning_models`` those that take ``reasoning_effort``. ``reasoning_field`` is
-    the member of an assistant's message under which earlier reasoning travels back, empty where it is ignored or
-    refused. ``accepts`` are request fields it takes beyond its dialect's own, ``cache_control`` whether it honours
+    ``max_tokens`` with an error, ``reasoning_models`` those that take ``reasoning_effort``,
+    ``thoughtless_with_tools`` those that take none but ``none`` beside tools. ``reasoning_field`` is the member of an
+    assistant's message under which earlier reasoning travels back, empty where it is ignored or refused. ``accepts`` are request fields it takes beyond its dialect's own, ``cache_control`` whether it honours
     cache marks on content. ``probes`` are loopback addresses where it may be found running.
     """
 
@@ -46,6 +46,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     max_tokens_field: str = "max_tokens"
     refuses_max_tokens: tuple[str, ...] = ()
     reasoning_models: tuple[str, ...] = ()
+    thoughtless_with_tools: tuple[str, ...] = ()
     reasoning_field: str = ""
     accepts: frozenset[str] = frozenset()
     cache_control: bool = False

@@ -1,6 +1,6 @@
 """The built-in fake: no model, yet everything else is real, so the first minute needs no account and tests no network.
 
-It answers with the last user message. What else it does is asked for in the model's name, joined by commas, or in
+It answers with the last user turn. What else it does is asked for in the model's name, joined by commas, or in
 the upstream's options under the same words; the name wins:
 
     echo/latency=200ms       wait before the first byte (``ms`` or ``s``)
@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from itertools import cycle, islice
+from itertools import cycle, groupby, islice
 from typing import Any
 
 import msgspec
@@ -206,13 +206,12 @@ def _reply(request: ChatRequest, wish: Wish, digest: str) -> tuple[Text | ToolCa
 
 
 def _texts(request: ChatRequest) -> Iterator[str]:
-    """What the last user or tool turn says."""
-    for message in reversed(request.messages):
-        if message.role in {Role.USER, Role.TOOL}:
-            for part in message.parts:
-                inner = part.parts if isinstance(part, ToolResult) else (part,)
-                yield from (said.text for said in inner if isinstance(said, Text))
-            return
+    """What the last user or tool turn says; messages of one side in a row are one turn."""
+    sides = groupby(request.messages, key=lambda message: message.role)
+    turns = [list(turn) for side, turn in sides if side in {Role.USER, Role.TOOL}]
+    for part in (part for message in turns[-1] for part in message.parts) if turns else ():
+        inner = part.parts if isinstance(part, ToolResult) else (part,)
+        yield from (each.text for each in inner if isinstance(each, Text))
 
 
 def _call(request: ChatRequest, name: str, digest: str) -> ToolCall:

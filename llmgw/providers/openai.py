@@ -15,6 +15,7 @@ PROVIDER = Provider(
     max_tokens_field="max_completion_tokens",
     refuses_max_tokens=("o[0-9]*", "gpt-[5-9]*", "gpt-chat-latest"),
     reasoning_models=("o[0-9]*", "gpt-[5-9]*"),
+    thoughtless_with_tools=("gpt-5.[2-9]", "gpt-5.[2-9]-[!c]*", "gpt-[6-9]*"),
     price_id="openai",
     model_patterns=("gpt-*", "o[0-9]*", "chatgpt-*", "ft:gpt-*"),
     default_models=("gpt-5.5", "gpt-5.4-mini", "gpt-5.4-nano"),

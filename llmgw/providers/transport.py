@@ -185,8 +185,8 @@ class Transport:
             sending = True
             if not stream:
                 return HttpAnswer(line, None, await builder.build().send())
-            # Without the limit the first bytes of a stream would wait until 64 kB of it are there.
-            request = builder.streamed_read_buffer_limit(0).build_streamed()
+            # The client's own limit would keep a stream's bytes back until 64 kB of them are there.
+            request = builder.streamed_read_buffer_limit(1).build_streamed()
             return HttpAnswer(line, request, await request.__aenter__())
         except PyreqwestError as error:
             line.release()

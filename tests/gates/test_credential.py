@@ -13,14 +13,18 @@ CALL = {"model": "claude-x", "max_tokens": 9, "messages": [{"role": "user", "con
 CLAUDE_CODE = {"user-agent": "claude-cli/2.1.329 (external, cli)", "anthropic-beta": "claude-code-20250219"}
 
 
-def test_operators_setup_token_serves_claude_code_alone(tmp_path: Path, fake_anthropic: FakeAnthropic) -> None:
+def test_operators_setup_token_serves_claude_code_alone(
+    tmp_path: Path, fake_anthropic: FakeAnthropic
+) -> None:
     """With a setup token configured Claude Code is served by bearer; other programs and dialects are refused."""
     with RunningGateway(
         tmp_path, [upstream("anthropic", fake_anthropic.url + "/v1", credential=TOKEN)]
     ) as gateway:
         served = httpx.post(gateway.url + "/v1/messages", headers=gateway.auth | CLAUDE_CODE, json=CALL)
         other = httpx.post(gateway.url + "/v1/messages", headers=gateway.auth, json=CALL)
-        translated = httpx.post(gateway.url + "/v1/chat/completions", headers=gateway.auth | CLAUDE_CODE, json=CALL)
+        translated = httpx.post(
+            gateway.url + "/v1/chat/completions", headers=gateway.auth | CLAUDE_CODE, json=CALL
+        )
 
     assert served.status_code == 200
     assert (other.status_code, translated.status_code) == (403, 403)

@@ -83,6 +83,14 @@ def test_a_first_answer_echoes_and_says_what_it_is():
     assert plain({"messages": more}).choices[0].message.content == "who?"
 
 
+def test_messages_of_one_side_in_a_row_are_one_turn():
+    """OpenClaw's question, which stands before a message of notes, is repeated with them."""
+    turn = [*MESSAGES, {"role": "assistant", "content": "yes"}]
+    turn += [{"role": "user", "content": "who?"}, {"role": "user", "content": "(notes)"}]
+    turn += [{"role": "system", "content": "be brief"}]
+    assert plain({"messages": turn}).choices[0].message.content == "who?\n(notes)"
+
+
 def test_usage_is_counted_and_the_same_plain_and_streamed():
     """Tokens are those of the text, and a stream tells the same text and usage where it is asked for usage."""
     whole = plain({})

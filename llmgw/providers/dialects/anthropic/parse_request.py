@@ -37,7 +37,7 @@ class _Turn(Struct):
 class _Request(Struct):
     model: str
     messages: list[_Turn]
-    max_tokens: int
+    max_tokens: int | None = None  # `peek` demands it of a call; a count has none
     system: str | list[Raw] | None = None
     tools: list[Json] | None = None
     tool_choice: Json | None = None

@@ -46,6 +46,21 @@ class Body(Struct):
             yield from _texts(_decode_any(choice.message or choice.delta or b"null"))
 
 
+class _PlainDelta(Struct, forbid_unknown_fields=True):
+    role: str | None = None
+    content: str | None = None
+    refusal: None = None
+
+
+class _PlainChoice(Struct):
+    delta: _PlainDelta
+
+
+class _PlainChunk(Struct):
+    choices: list[_PlainChoice]
+
+
+_decode_plain = msgspec.json.Decoder(_PlainChunk).decode
 decode_body = msgspec.json.Decoder(Body).decode
 _decode_any = msgspec.json.Decoder().decode
 
@@ -66,6 +81,14 @@ def read(body: bytes) -> Reading:
         text=text,
         error=describe(reply.error)[0],
     )
+
+
+def chunk_text(data: bytes) -> Iterable[str]:
+    """What one chunk of a stream says; most say nothing but content, which is read without a detour."""
+    try:
+        return [choice.delta.content or "" for choice in _decode_plain(data).choices]
+    except UNDECODABLE:
+        return decode_body(data).text()
 
 
 def finish_of(reply: Body) -> str:

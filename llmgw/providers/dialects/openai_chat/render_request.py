@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -140,10 +141,15 @@ def _sampling(request: ChatRequest) -> Json:
         "frequency_penalty": request.frequency_penalty,
         "logprobs": request.logprobs or None,
         "top_logprobs": request.top_logprobs,
-        "user": request.user or None,
+        "user": _user(request.user),
         "service_tier": _TIERS.get(request.service_tier),
     }
     return {name: value for name, value in told.items() if value is not None}
+
+
+def _user(name: str) -> str | None:
+    """OpenAI takes 64 characters, and Claude Code names its user in 150: the digest of a name is as stable."""
+    return (name if len(name) <= 64 else hashlib.sha256(name.encode()).hexdigest()) or None
 
 
 def _output(request: ChatRequest, provider: Provider) -> Json:
@@ -175,6 +181,10 @@ def _response_format(form: ResponseFormat) -> Json:
 def _reasoning(request: ChatRequest, provider: Provider, model: str, dropped: set[str]) -> Json:
     """How hard to think, for models that take it; those that do not would answer with an error."""
     wanted = request.reasoning
+    if request.tools and any(fnmatchcase(model, each) for each in provider.thoughtless_with_tools):
+        if wanted is not None and wanted.enabled is not False:
+            dropped.add("reasoning_effort")
+        return {"reasoning_effort": "none"}
     if wanted is None:
         return {}
     if provider.reasoning_field == "reasoning_details":

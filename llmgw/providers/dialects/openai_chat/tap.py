@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from llmgw.providers.base import Reading
 from llmgw.providers.dialects.openai_chat.errors import describe
-from llmgw.providers.dialects.openai_chat.reading import UNDECODABLE, decode_body, finish_of, word
+from llmgw.providers.dialects.openai_chat.reading import UNDECODABLE, chunk_text, decode_body, finish_of, word
 from llmgw.providers.dialects.openai_chat.usage import read_usage
 from llmgw.providers.sse import Blocks, Event, Events, parse
 
@@ -113,15 +113,14 @@ class StreamTap:
     def _condense(self) -> None:
         """Turn kept bytes into kept text, unless usage is known and makes both needless."""
         if self._usage is None:
-            for chunk in self._unread:
-                self._read_text(self._reader.feed(chunk))
+            self._read_text(self._reader.feed(b"".join(self._unread)))
         self._unread.clear()
         self._size = 0
 
     def _read_text(self, events: list[Event]) -> None:
         for event in events:
             try:
-                self._text.extend(decode_body(event.data).text())
+                self._text.extend(chunk_text(event.data))
             except UNDECODABLE:
                 continue
 

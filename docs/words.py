@@ -1,0 +1,112 @@
+"""What the generated pages say where the code has no words of its own; tests compare the names with the code."""
+
+from __future__ import annotations
+
+REQUEST_HEADERS = {
+    "authorization": "`Bearer KEY`: a key of the gateway",
+    "x-api-key": "the same, as Anthropic's SDKs send it",
+    "x-llmgw-key": "a key of the gateway, where `authorization` carries a Claude Code sign-in meant for Anthropic",
+    "x-llmgw-tag": "tags for this call in the ledger, comma separated, at most 16 of 64 characters each",
+    "x-llmgw-meta": "`body` asks for `gateway_meta` in the answer",
+}
+ANSWER_HEADERS = {
+    "x-llmgw-request-id": "the request's id in the ledger: `llmgw request show ID`",
+    "x-llmgw-target": "who answered, as `provider/model`",
+    "x-llmgw-tier": "`local`, `cheap` or `premium`",
+    "x-llmgw-cost": "dollars, exact, on plain answers; `unknown` where no price is known",
+    "x-llmgw-cache": "`bypass`: no cache was asked",
+    "x-llmgw-budget-left": "`unlimited`: there are no budgets",
+    "x-llmgw-fallbacks": "how many targets failed before this one, where any did",
+    "x-llmgw-dropped": "fields that a translation had to leave out, comma separated",
+    "x-llmgw-warning": "what else is worth knowing, as an Ollama context that was too small",
+    "x-llmgw-estimated": "`true` on a token count that was estimated and not asked of the provider",
+}
+FIELDS = {
+    "force_tier": "`local`, `cheap` or `premium`: keep to the targets of this tier; anything else is refused with 400",
+    "context": "an object about where the question comes from; accepted, and not used yet",
+    "idempotency_key": "a text of the caller's own; accepted, and not used yet",
+}
+META = {
+    "request_id": "as `x-llmgw-request-id`",
+    "latency_ms": "milliseconds since the request arrived",
+    "source": "the provider that answered",
+    "cache": "`bypass`",
+    "cost_nanousd": "cost in nano-dollars; null where no price is known",
+    "cost_usd": "the same in dollars, as a decimal text",
+    "budget_left_usd": "null: there are no budgets",
+    "routing": "`tier`, `target`, `reason` in words, and `attempts`",
+    "dropped": "fields that a translation had to leave out",
+}
+PATHS = {
+    "/": "name, version and surfaces",
+    "/v1/models": "every name this key may ask for, in a shape both SDK families read",
+    "/v1/models/{name:path}": "one of them",
+    "/models": "as `/v1/models`",
+    "/v1/chat/completions": "OpenAI chat completions, plain and streamed",
+    "/chat/completions": "as `/v1/chat/completions`, for callers that leave the `/v1` out",
+    "/v1/messages": "Anthropic Messages, plain and streamed",
+    "/v1/messages/count_tokens": "the tokens of a call without making it: asked of Anthropic, estimated for other targets",
+    "/health": "whether the gateway is well; no key needed, no secret told; 503 when the ledger cannot be written",
+    "/healthz": "as `/health`",
+    "/api/health": "as `/health`",
+}
+OTHER_VARIABLES = {
+    "LLMGW_HOME": "keep config, database, log and state under this folder",
+    "LLMGW_CONFIG": "read this config file",
+    "LLMGW_NO_INPUT": "never ask a question, as `--no-input`",
+    "LLMGW_URL": "a gateway elsewhere, for `env`, `exec` and `connect`",
+    "LLMGW_KEY": "the key that `env`, `exec` and `connect` hand on",
+    "NO_COLOR": "no colour (any value)",
+    "FORCE_COLOR": "colour even in a pipe; `CLICOLOR_FORCE` is understood too",
+    "OLLAMA_HOST": "where Ollama listens, as Ollama itself reads it",
+    "COLUMNS": "width of tables; under 100 they leave columns out",
+}
+
+LOCAL_LLM = {
+    "LOCAL_LLM_URL": "a local server: Ollama on port 11434, else OpenAI-compatible",
+    "LOCAL_LLM_MODEL": "`tiers.local`",
+    "LOCAL_LLM_API_KEY": "the credential of that server",
+    "LOCAL_LLM_ENABLED": "`false` is `server.discover = false`",
+    "CONFIG_PATH": "as `LLMGW_CONFIG`, where it names a `.toml` file",
+}
+
+PROSE = {
+    "commands": "`llmgw help COMMAND` shows the same in a terminal. Options that every command takes:",
+    "config": """\
+`llmgw config path` tells where the file lies, `llmgw config check` whether it is right, `llmgw config show --origin` what
+is in force and why. Flags win over variables, variables over the file, the file over the defaults. `${VAR}` and
+`${VAR:-default}` are replaced in every text; a variable that is not set is an error. `llmgw config schema` prints a JSON
+Schema for editors. Each option also has a [variable](environment.md).""",
+    "errors": """\
+Every error has a code that does not change, an HTTP status, the exit code of a command, a message and, where something
+helps, a hint. Metrics and logs carry the code alone; no message holds a secret.""",
+    "codes": """\
+`upstream_refused` has the status that the provider answered with, and to a caller of the same dialect the provider's own
+body. Some places are more exact:""",
+    "error headers": """\
+Statuses 402, 403 and 413 come with `x-should-retry: false`, 401 with `www-authenticate`; `retry-after` of a provider is
+passed on.""",
+    "providers": """\
+`llmgw provider list --all` shows the same with what is in use. The tier is that of a provider's models whose price is
+not known; a known price decides for itself. A variable may have `LLMGW_` before it, or `_FILE` behind it and then names
+a file.""",
+    "patterns": "A model that no provider lists goes to the one whose names look like it:",
+    "refused": """\
+These are left out of a request, and where it is translated the answer names them. An output limit is never lost: it
+travels under the name that the provider takes.""",
+    "environment": "Flags go before variables, variables before `llmgw.toml`, the file before defaults.",
+    "provider options": """\
+Options of a provider follow the pattern `LLMGW_PROVIDERS_NAME_OPTION`, as in `LLMGW_PROVIDERS_OPENAI_BASE_URL`. Tables
+whose names a variable cannot spell, `[models]` and `[prices]`, are for the file alone.""",
+    "later": "Known, and noted by `llmgw config check` as without effect in this version:",
+    "paths": """\
+Any other path answers 404 in the shape of the caller's dialect, as does every [error](errors.md).""",
+    "passed": "Passed on to a target of the same dialect, as is the query (`?beta=true`): {}.",
+    "kept": """\
+Every header of the provider is passed on too (rate limits, request ids, `retry-after`), but for those about its own
+connection: {}.""",
+    "fields": "They may stand in the body of a call on both surfaces and are never sent on.",
+    "meta": """\
+Added to an answer that asks for it: by a field of the gateway, a virtual model or the header `x-llmgw-meta: body`. A
+stream carries it in a comment line before it closes.""",
+}
