@@ -305,6 +305,11 @@ def routes() -> list[tuple[str, str]]:
     return [*hot, *rest, ("GET", "/")]
 
 
+def described(path: str) -> str:
+    """What a path is; those without the ``/v1`` are second names."""
+    return f"as `/v1{path}`" if path not in PATHS and f"/v1{path}" in PATHS else PATHS[path]
+
+
 def headers_in_code() -> set[str]:
     """Every `x-llmgw-*` header that the code names."""
     found: set[str] = set()
@@ -321,7 +326,10 @@ def http_page() -> str:
         "# HTTP",
         table(
             ("method", "path", "what it is"),
-            ((method, f"`{path}`".replace("{name:path}", "{id}"), PATHS[path]) for method, path in routes()),
+            (
+                (method, f"`{path}`".replace("{name:path}", "{id}"), described(path))
+                for method, path in routes()
+            ),
         ),
         PROSE["paths"],
         "## Headers of a request",

@@ -41,9 +41,7 @@ PATHS = {
     "/": "name, version and surfaces",
     "/v1/models": "every name this key may ask for, in a shape both SDK families read",
     "/v1/models/{name:path}": "one of them",
-    "/models": "as `/v1/models`",
     "/v1/chat/completions": "OpenAI chat completions, plain and streamed",
-    "/chat/completions": "as `/v1/chat/completions`, for callers that leave the `/v1` out",
     "/v1/messages": "Anthropic Messages, plain and streamed",
     "/v1/messages/count_tokens": "the tokens of a call without making it: asked of Anthropic, estimated for other targets",
     "/health": "whether the gateway is well; no key needed, no secret told; 503 when the ledger cannot be written",
@@ -100,7 +98,8 @@ Options of a provider follow the pattern `LLMGW_PROVIDERS_NAME_OPTION`, as in `L
 whose names a variable cannot spell, `[models]` and `[prices]`, are for the file alone.""",
     "later": "Known, and noted by `llmgw config check` as without effect in this version:",
     "paths": """\
-Any other path answers 404 in the shape of the caller's dialect, as does every [error](errors.md).""",
+Callers who leave the `/v1` out are understood where the table says so. Any other path answers 404, in
+the shape of the caller's dialect as every [error](errors.md).""",
     "passed": "Passed on to a target of the same dialect, as is the query (`?beta=true`): {}.",
     "kept": """\
 Every header of the provider is passed on too (rate limits, request ids, `retry-after`), but for those about its own

@@ -38,4 +38,8 @@ def hot_paths(gateway: Gateway) -> dict[tuple[str, str], Handler]:
         else:
             await send_whole(send, status, headers + own_headers(call), body, b"application/json")
 
-    return {("POST", "/v1/messages"): messages, ("POST", "/v1/messages/count_tokens"): count}
+    return {
+        ("POST", "/v1/messages"): messages,
+        ("POST", "/messages"): messages,  # the AI SDK adds no /v1 to ANTHROPIC_BASE_URL
+        ("POST", "/v1/messages/count_tokens"): count,
+    }

@@ -58,7 +58,7 @@ async def _unknown(request: Request, error: Exception) -> Response:
     failure = (
         NotFound(
             f"there is nothing at {request.url.path}",
-            hint="the OpenAI surface is under /v1, Anthropic's SDKs take no /v1",
+            hint="there are /v1/chat/completions, /v1/messages and /v1/models; Anthropic's SDKs add the /v1 themselves",
         )
         if status == 404
         else BadRequest(f"{request.method} is not understood at {request.url.path}", status=status)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from llmgw.domain.identity import Key
     from llmgw.gates.state import Gateway
 
+LIST_AFTER = 60.0
+"""Seconds after which upstreams are asked for their models again when somebody wants the list."""
+
 EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -33,7 +36,9 @@ def routes(gateway: Gateway) -> list[Route]:
 
     async def every(request: Request) -> Response:
         try:
-            names = open_names(key_of(request))
+            key = key_of(request)
+            await gateway.catalogue.refresh(gateway, older_than=LIST_AFTER)
+            names = open_names(key)
         except GatewayError as error:
             return _error(request, error)
         return JSONResponse(

@@ -21,7 +21,7 @@ ESTIMATED = (b"x-llmgw-estimated", b"true")
 async def count_tokens(gateway: Gateway, call: Call) -> tuple[int, RawHeaders, bytes]:
     """Status, headers and body of a ``count_tokens`` reply; it is free, so the ledger has no row of it."""
     call.peek = peek_count(call.body)
-    route(gateway, call)
+    await route(gateway, call)
     destination = gateway.router.destination(call.route.targets[0])
     if destination.upstream.provider.dialect == "anthropic":
         body = call.dialect.relay_body(call.body, call.peek, destination.upstream, destination.target.model)

@@ -29,7 +29,7 @@ async def run(gateway: Gateway, call: Call) -> None:
     try:
         authenticate(gateway, call)
         await read(gateway, call)
-        route(gateway, call)
+        await route(gateway, call)
         watch = _Watch(call)
         await dispatch(gateway, call)
     except ClientGone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmgw.domain.route import Route, Target
-from llmgw.errors import GatewayError, NotAllowed
+from llmgw.errors import GatewayError, ModelNotFound, NotAllowed
 from llmgw.gates.state import Call, Destination, Gateway
 from llmgw.providers.anthropic import is_setup_token
 from llmgw.rules.planning import Plan, resolve
@@ -19,6 +19,10 @@ REMEMBERED = 4096
 """Names whose route is kept; past that the memory starts again, so a caller inventing names cannot fill it."""
 
 
+UNKNOWN_AFTER = 10.0
+"""Seconds between two rounds of asking upstreams for a name that nobody offers."""
+
+
 class Router:
     """The plan with its upstreams made ready; resolving a name again is one dictionary lookup."""
 
@@ -27,7 +31,7 @@ class Router:
     ) -> None:
         self.plan = plan
         self.upstreams = {upstream.name: upstream for upstream in upstreams}
-        self._dialect = dialect
+        self.dialect = dialect
         self._routes: dict[tuple[str, str | None], Route] = {}
         self._destinations: dict[Target, Destination] = {}
         self.premium = _premium(self)
@@ -49,7 +53,7 @@ class Router:
             known = Destination(
                 target,
                 upstream,
-                self._dialect(upstream.provider.dialect),
+                self.dialect(upstream.provider.dialect),
                 upstream.base_url.rstrip("/") + upstream.provider.chat_path,
                 upstream_headers(upstream),
             )
@@ -78,10 +82,18 @@ def upstream_headers(upstream: Upstream) -> Headers:
     return headers
 
 
-def route(gateway: Gateway, call: Call) -> None:
-    """Set ``call.route`` to the targets open to this key; NotAllowed when it may use none of them."""
-    asked = call.peek.model
-    found = gateway.router.route(asked, call.peek.force_tier)
+async def route(gateway: Gateway, call: Call) -> None:
+    """Set ``call.route`` to the targets open to this key; NotAllowed when it may use none of them.
+
+    A name that nobody offers is looked for once more among the models that the upstreams list now.
+    """
+    asked, tier = call.peek.model, call.peek.force_tier
+    try:
+        found = gateway.router.route(asked, tier)
+    except ModelNotFound:
+        if not await gateway.catalogue.refresh(gateway, older_than=UNKNOWN_AFTER):
+            raise
+        found = gateway.router.route(asked, tier)
     if call.key.models:
         kept = tuple(
             target

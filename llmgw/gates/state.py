@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmgw.domain.price import Price
     from llmgw.domain.route import Route
     from llmgw.gates.authenticate import KeyRing
+    from llmgw.gates.catalogue import Catalogue
     from llmgw.gates.route import Router
     from llmgw.providers.base import Answer, CallerDialect, Peek
     from llmgw.providers.transport import Transport
@@ -42,11 +43,22 @@ class Destination(Struct, frozen=True):
 class Gateway:
     """Everything a gate may ask for. Parts are replaced whole on reload, never changed in place."""
 
-    __slots__ = ("_last_id", "clock", "keys", "ledger", "max_body", "prices", "router", "transport")
+    __slots__ = (
+        "_last_id",
+        "catalogue",
+        "clock",
+        "keys",
+        "ledger",
+        "max_body",
+        "prices",
+        "router",
+        "transport",
+    )
 
     def __init__(
         self,
         *,
+        catalogue: Catalogue,
         clock: Clock,
         keys: KeyRing,
         ledger: Ledger,
@@ -63,6 +75,7 @@ class Gateway:
         self.prices = prices
         self.router = router
         self.transport = transport
+        self.catalogue = catalogue
         self.max_body = max_body
         self._last_id = last_id
 

@@ -63,7 +63,7 @@ class Provider(Struct, frozen=True, kw_only=True):
 
 
 class Upstream(Struct, frozen=True, kw_only=True):
-    """A provider as the operator configured it. ``models`` is what it offers; empty means it is asked or trusted.
+    """A provider as the operator configured it. ``models`` is what it is known to offer, and all it may if ``closed``.
 
     Timeouts are seconds: ``connect_timeout`` for the connection, ``timeout`` between bytes. ``options`` are
     settings only this provider knows (echo's latency, Ollama's keep_alive).
@@ -75,6 +75,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     credential: str = ""
     tier: Tier
     models: tuple[str, ...] = ()
+    closed: bool = False
     connect_timeout: float = 5.0
     timeout: float = 600.0
     options: dict[str, Any] = {}

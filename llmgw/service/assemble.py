@@ -221,6 +221,7 @@ def _configured(name: str, options: ProviderOptions, known: Mapping[str, Provide
         base_url=base_url,
         tier=tier,
         models=options.models,
+        closed=bool(options.models),
         connect_timeout=options.connect_timeout,
         timeout=options.timeout,
         options=options.options,

@@ -9,16 +9,16 @@ from __future__ import annotations
 import http.client
 import os
 import queue
-import re
 import threading
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
 from llmgw.providers.base import Provider, Upstream
+from llmgw.providers.listing import listed_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,8 +27,6 @@ PATIENCE = 0.3
 LARGEST_LIST = 4 << 20
 OLLAMA_PORT = 11_434
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a server listens on, not what we do
-NO_CHAT = re.compile(r"embed|(^|[/-])bge-|minilm|rerank|whisper|(^|[/-])tts-", re.IGNORECASE)
-"""Models that these servers list too, but that answer no chat."""
 
 
 def discover(
@@ -90,7 +88,7 @@ def list_models(url: str, patience: float) -> tuple[str, ...] | None:
                 name.lower().startswith("x-llmgw-") for name, _ in reply.getheaders()
             ):
                 return None
-            return _names(msgspec.json.decode(reply.read(LARGEST_LIST)))
+            return listed_names(msgspec.json.decode(reply.read(LARGEST_LIST)))
     except (OSError, ValueError, http.client.HTTPException):
         return None
 
@@ -119,14 +117,3 @@ def _addresses(
         for base in dict.fromkeys(bases):
             if own_port is None or urlsplit(base).port != own_port:
                 yield provider, base
-
-
-def _names(listed: Any) -> tuple[str, ...] | None:
-    """Names in OpenAI's list (``data``, ``id``) or Ollama's (``models``, ``name``); None when it is neither."""
-    if not isinstance(listed, dict):
-        return None
-    entries = listed.get("data", listed.get("models"))
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        return None
-    names = (entry.get("id") or entry.get("name") for entry in entries)
-    return tuple(name for name in names if isinstance(name, str) and not NO_CHAT.search(name))

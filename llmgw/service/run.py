@@ -26,6 +26,7 @@ from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.identity import Key
 from llmgw.errors import Conflict, GatewayError, Internal, NotAllowed
 from llmgw.gates.authenticate import KeyRing
+from llmgw.gates.catalogue import Catalogue
 from llmgw.gates.route import Router
 from llmgw.gates.state import Gateway
 from llmgw.providers.registry import target_dialect
@@ -95,6 +96,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
     try:
         recovered = ledger.recover()
         gateway = Gateway(
+            catalogue=Catalogue(),
             clock=SYSTEM_CLOCK,
             keys=KeyRing(lambda: (*_secret_key(launch.secret), *control.load_keys()), control.stamp.read),
             ledger=ledger,

@@ -250,9 +250,10 @@ def test_new_keys_follow_the_configured_defaults(llmgw: Program) -> None:
 
 
 def test_exec_runs_a_program_with_the_key_in_its_environment(llmgw: Program) -> None:
-    """The key is not in the arguments, a provider's key that would go first is gone, and the exit code is the program's."""
+    """The key is not in the arguments, it stands in for a provider's own, and the exit code is the program's."""
     script = (
-        'echo "$@"; echo $OPENAI_BASE_URL; test -n "$OPENAI_API_KEY"; test -z "$ANTHROPIC_API_KEY"; exit 7'
+        'echo "$@"; echo $OPENAI_BASE_URL; test "$OPENAI_API_KEY" = "$ANTHROPIC_API_KEY" || exit 1;'
+        ' test -z "$ANTHROPIC_AUTH_TOKEN" || exit 2; exit 7'
     )
     result = llmgw.run(
         "exec", "--", "sh", "-c", script, "sh", "--json", "-q", ANTHROPIC_API_KEY="sk-ant-theirs"
@@ -260,6 +261,16 @@ def test_exec_runs_a_program_with_the_key_in_its_environment(llmgw: Program) -> 
     assert result.code == 7
     assert result.out == "--json -q\nhttp://127.0.0.1:8000/v1\n"
     assert llmgw.run("exec", "--", "no-such-program").code == 5
+
+
+def test_exec_gives_claude_code_a_token(llmgw: Program) -> None:
+    """Claude Code finds the key where it uses it without asking, and no API key beside it."""
+    claude = llmgw.home.parent / "claude"
+    claude.write_text(
+        '#!/bin/sh\ntest -z "$ANTHROPIC_API_KEY" && test "$ANTHROPIC_AUTH_TOKEN" = "$OPENAI_API_KEY"\n'
+    )
+    claude.chmod(0o755)
+    assert llmgw.run("exec", "--", str(claude), ANTHROPIC_API_KEY="sk-ant-theirs").code == 0
 
 
 def test_the_address_is_one_that_can_be_called(llmgw: Program) -> None:

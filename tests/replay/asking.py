@@ -74,7 +74,9 @@ def _blocks(content: Any, asked: Asked) -> None:
             case "image" if block["source"]["type"] == "url":
                 asked.pictures.append(block["source"]["url"])
             case "image" if block["source"]["type"] == "base64":
-                asked.pictures.append(f"data:{block['source']['media_type']};base64,{block['source']['data']}")
+                asked.pictures.append(
+                    f"data:{block['source']['media_type']};base64,{block['source']['data']}"
+                )
             case "tool_use":
                 asked.call(block["name"], block["input"])
             case "tool_result":

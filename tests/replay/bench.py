@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 import anthropic
 import httpx
 import openai
+from replay.upstream import Replayer
 from support.gateway import RunningGateway, upstream
 
 from llmgw.providers.registry import providers
-from replay.upstream import Replayer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,8 @@ class Bench:
     def rows(self) -> list[dict[str, Any]]:
         """The ledger's rows since this was asked last: one, that of the call just answered."""
         found = self._rows.execute(
-            "SELECT * FROM requests JOIN dimensions d ON d.id = dimension WHERE seq > ? ORDER BY seq", (self._seen,)
+            "SELECT * FROM requests JOIN dimensions d ON d.id = dimension WHERE seq > ? ORDER BY seq",
+            (self._seen,),
         ).fetchall()
         self._seen += len(found)
         return [dict(row) for row in found]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anthropic
 import openai
 from openai.lib.streaming.chat import ChatCompletionStreamState
-
-from replay.reading import NEUTRAL, Answer, Tokens, arguments
+from replay.reading import Answer, Tokens, arguments, neutral
 
 if TYPE_CHECKING:
     from anthropic.types import Message
     from openai.types.chat import ChatCompletion
-
     from replay.bench import Bench
 
 ERRORS = {
@@ -50,7 +49,11 @@ def error_name(caller: str, status: int | None) -> str:
 def ask_openai(bench: Bench, body: dict[str, Any], *, stream: bool) -> Heard:
     """Ask as a program that uses the openai SDK does."""
     rest = {name: value for name, value in body.items() if name not in FIRST}
-    call: dict[str, Any] = {"model": body["model"], "messages": body["messages"], "max_tokens": body.get("max_tokens")}
+    call: dict[str, Any] = {
+        "model": body["model"],
+        "messages": body["messages"],
+        "max_tokens": body.get("max_tokens"),
+    }
     try:
         if not stream:
             return Heard(_of_completion(bench.openai.chat.completions.create(**call, extra_body=rest)))
@@ -67,13 +70,15 @@ def ask_anthropic(bench: Bench, body: dict[str, Any], *, stream: bool) -> Heard:
     """Ask as a program that uses the anthropic SDK does."""
     rest = {name: value for name, value in body.items() if name not in FIRST}
     call: dict[str, Any] = {name: body[name] for name in ("model", "messages", "max_tokens")}
-    try:
-        if not stream:
-            return Heard(_of_message(bench.anthropic.messages.create(**call, extra_body=rest)))
-        with bench.anthropic.messages.stream(**call, extra_body=rest) as events:
-            return Heard(_of_message(events.get_final_message()))
-    except anthropic.APIError as error:
-        return Heard(error=type(error).__name__, message=error.message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # some recorded models have been retired since
+        try:
+            if not stream:
+                return Heard(_of_message(bench.anthropic.messages.create(**call, extra_body=rest)))
+            with bench.anthropic.messages.stream(**call, extra_body=rest) as events:
+                return Heard(_of_message(events.get_final_message()))
+        except anthropic.APIError as error:
+            return Heard(error=type(error).__name__, message=error.message)
 
 
 def _of_completion(said: ChatCompletion) -> Answer:
@@ -82,7 +87,7 @@ def _of_completion(said: ChatCompletion) -> Answer:
     answer.thinking = (choice.message.model_extra or {}).get("reasoning_content") or ""
     for call in choice.message.tool_calls or ():
         answer.calls.append((call.function.name, arguments(call.function.arguments)))
-    answer.finish = NEUTRAL.get(choice.finish_reason, choice.finish_reason)
+    answer.finish = neutral(choice.finish_reason)
     if (usage := said.usage) is not None:
         details = usage.prompt_tokens_details
         answer.tokens = Tokens(
@@ -96,7 +101,7 @@ def _of_completion(said: ChatCompletion) -> Answer:
 
 
 def _of_message(said: Message) -> Answer:
-    answer = Answer(finish=NEUTRAL.get(said.stop_reason or "", said.stop_reason or ""))
+    answer = Answer(finish=neutral(said.stop_reason))
     for block in said.content:
         if block.type == "text":
             answer.text += block.text

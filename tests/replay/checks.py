@@ -9,13 +9,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from llmgw.errors import GatewayError
-from llmgw.providers.registry import caller_dialect, target_dialect
 from replay import callers
 from replay.asking import read_call
-from replay.reading import NEUTRAL, Answer, Tokens, read_reply
+from replay.reading import Answer, Tokens, neutral, read_reply
 from replay.recordings import GREETING
 from support.gateway import SECRET, upstream
+
+from llmgw.errors import GatewayError
+from llmgw.providers.registry import caller_dialect, target_dialect
 
 if TYPE_CHECKING:
     from replay.bench import Bench
@@ -33,9 +34,11 @@ SAID_IN_OPENAI = {"refusal": "content_filter", "pause": "stop"}
 
 def callers_of(exchange: Exchange) -> list[str]:
     """The dialects whose callers get this exchange translated."""
-    return {"openai_chat": ["anthropic"], "anthropic": ["openai_chat"], "ollama": ["openai_chat", "anthropic"]}.get(
-        exchange.wire, []
-    )
+    return {
+        "openai_chat": ["anthropic"],
+        "anthropic": ["openai_chat"],
+        "ollama": ["openai_chat", "anthropic"],
+    }.get(exchange.wire, [])
 
 
 def relay(bench: Bench, exchange: Exchange, cut: str) -> list[str]:
@@ -75,6 +78,7 @@ def translate(bench: Bench, exchange: Exchange, cut: str, caller: str) -> list[s
     if exchange.status >= 400 or expected.broken:
         status = exchange.status if exchange.status >= 400 else None if exchange.streamed else 502
         wrong = _same("error", callers.error_name(caller, status), heard.error)
+        wrong += _same_message(exchange, heard.message)
     elif heard.error:
         wrong = [f"the SDK raised {heard.error}: {heard.message}"]
     else:
@@ -94,7 +98,9 @@ def _asked(bench: Bench, exchange: Exchange) -> list[str]:
         return [f"{len(bench.replayer.requests)} calls reached the upstream"]
     seen = bench.replayer.requests[0]
     suffix = "/count_tokens" if exchange.wire == "count_tokens" else ""
-    wrong = _same("path", bench.provider.chat_path + suffix, seen.path) + _same("query", exchange.query, seen.query)
+    wrong = _same("path", bench.provider.chat_path + suffix, seen.path) + _same(
+        "query", exchange.query, seen.query
+    )
     if any(SECRET in value for value in seen.headers.values()):
         wrong.append("the gateway's key left")
     for name, value in exchange.request_headers.items():
@@ -107,7 +113,9 @@ def _asked(bench: Bench, exchange: Exchange) -> list[str]:
         wrong += [] if seen.body == exchange.body else ["the request's bytes changed"]
     else:
         kept = {name: value for name, value in exchange.request.items() if name not in refused}
-        wrong += _same("request", kept, {name: value for name, value in seen.json.items() if name not in refused})
+        wrong += _same(
+            "request", kept, {name: value for name, value in seen.json.items() if name not in refused}
+        )
     return wrong
 
 
@@ -143,14 +151,20 @@ def _ledger(bench: Bench, exchange: Exchange, expected: Answer) -> list[str]:
     wrong = _same("ledger model", exchange.request["model"], row["model"])
     if exchange.status >= 400:
         wrong += _same("ledger status", exchange.status, row["status"])
-        return wrong + _same("ledger tokens of a refusal", (0, 0), (row["input_tokens"], row["output_tokens"]))
+        return wrong + _same(
+            "ledger tokens of a refusal", (0, 0), (row["input_tokens"], row["output_tokens"])
+        )
     if expected.broken:
-        return wrong + ([] if row["error"] or row["estimated"] else ["ledger: a broken answer counts as good"])
+        return wrong + (
+            [] if row["error"] or row["estimated"] else ["ledger: a broken answer counts as good"]
+        )
     wrong += _same("ledger error", "", row["error"])
-    wrong += _same("ledger reason", expected.finish, NEUTRAL.get(row["finish_reason"], row["finish_reason"]))
+    wrong += _same("ledger reason", expected.finish, neutral(row["finish_reason"]))
     if expected.tokens is None or not expected.tokens.taken or not expected.tokens.given:
         if expected.tokens is None:
-            wrong += [] if row["estimated"] and row["input_tokens"] else ["ledger: unknown usage is not marked"]
+            wrong += (
+                [] if row["estimated"] and row["input_tokens"] else ["ledger: unknown usage is not marked"]
+            )
         return wrong
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
     wrong += _same("ledger tokens", expected.tokens, Tokens(*(row[name] for name in names)))
@@ -170,6 +184,19 @@ def _turned(bench: Bench, exchange: Exchange, caller: str) -> dict[str, Any] | N
         except GatewayError:
             pass
     return None
+
+
+def _same_message(exchange: Exchange, heard: str) -> list[str]:
+    """The upstream's own words are in what the SDK tells; letters and digits alone, as the SDK quotes them."""
+    error = exchange.told.get("error") if exchange.status >= 400 and isinstance(exchange.told, dict) else None
+    message = error.get("message") if isinstance(error, dict) else error
+    if not isinstance(message, str) or _letters(message[:200]) in _letters(heard):
+        return []
+    return [f"message: expected {message!r:.200}, got {heard!r:.200}"]
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.replace("\\n", "")))
 
 
 def _greeting(exchange: Exchange) -> dict[str, Any]:
@@ -207,5 +234,8 @@ def _same(what: str, expected: Any, got: Any) -> list[str]:
 
 
 def _first_difference(expected: Any, got: Any) -> str:
-    at = next((at for at, (a, b) in enumerate(zip(expected, got, strict=False)) if a != b), min(len(expected), len(got)))
+    at = next(
+        (at for at, (a, b) in enumerate(zip(expected, got, strict=False)) if a != b),
+        min(len(expected), len(got)),
+    )
     return f"from {at} of {len(expected)}: expected {expected[at : at + 80]!r}, got {got[at : at + 80]!r}"

@@ -13,15 +13,22 @@ HIDDEN_REASONING = {"gemini", "xai"}
 """Their ``completion_tokens`` leave the reasoning out and their ``total_tokens`` do not."""
 
 NEUTRAL = {
-    "function_call": "tool_calls",
-    "tool_use": "tool_calls",
+    "content_filter": "content_filter",
     "end_turn": "stop",
-    "stop_sequence": "stop",
+    "error": "error",
+    "function_call": "tool_calls",
+    "length": "length",
     "max_tokens": "length",
-    "pause_turn": "pause",
+    "model_context_window_exceeded": "length",
+    "model_length": "length",
     "compaction": "pause",
-    "load": "stop",
+    "pause": "pause",
+    "pause_turn": "pause",
+    "refusal": "refusal",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
 }
+"""Reasons to stop in OpenTelemetry's words; any other means that the model stopped by itself."""
 
 
 @dataclass
@@ -68,7 +75,9 @@ def data_of(stream: bytes) -> list[Any]:
     """The decoded ``data`` of a stream's events, ``[DONE]`` as text; an event may span several lines."""
     found = []
     for block in re.split(r"(?:\r\n|\n|\r){2}", stream.decode().removeprefix("\ufeff")):
-        lines = [line[5:].removeprefix(" ") for line in re.split(r"\r\n|\n|\r", block) if line.startswith("data:")]
+        lines = [
+            line[5:].removeprefix(" ") for line in re.split(r"\r\n|\n|\r", block) if line.startswith("data:")
+        ]
         if lines:
             text = "\n".join(lines).strip()
             found.append(text if text == "[DONE]" else json.loads(text))
@@ -95,11 +104,10 @@ def _chat(body: Json, provider: str) -> Answer:
     _say(answer, choices[0]["message"])
     calls = choices[0]["message"].get("tool_calls") or []
     function = choices[0]["message"].get("function_call")
-    for called in [call["function"] for call in calls] or [function or {}]:
-        if not called.get("name"):
-            continue
-        answer.calls.append((called["name"], arguments(called.get("arguments"))))
-    answer.finish = _finish(choices[0].get("finish_reason"))
+    for called in [call.get("function") or {} for call in calls] or [function or {}]:
+        if called.get("name"):
+            answer.calls.append((called["name"], arguments(called.get("arguments"))))
+    answer.finish = neutral(choices[0].get("finish_reason"))
     return answer
 
 
@@ -132,9 +140,9 @@ def _chunks(events: list[Any], provider: str) -> Answer:
                 place[1] = place[1] or function.get("name") or ""
                 place[2] += function.get("arguments") or ""
     answer.broken = answer.broken or not (reason or "[DONE]" in events)
-    answer.calls = [(name, arguments(text)) for _, name, text in calls]
+    answer.calls = [(name, arguments(text)) for _, name, text in calls if name]
     answer.tokens = chat_tokens(usage, provider)
-    answer.finish = _finish(reason)
+    answer.finish = neutral(reason)
     return answer
 
 
@@ -147,7 +155,9 @@ def _say(answer: Answer, message: Json) -> None:
         elif part.get("type") == "thinking":
             answer.thinking += "".join(each.get("text", "") for each in part["thinking"])
     answer.text += message.get("refusal") or ""
-    details = [each.get("text") or each.get("summary") or "" for each in message.get("reasoning_details") or []]
+    details = [
+        each.get("text") or each.get("summary") or "" for each in message.get("reasoning_details") or []
+    ]
     plain = message.get("reasoning_content") or message.get("reasoning") or ""
     answer.thinking += plain if isinstance(plain, str) and plain else "".join(details)
 
@@ -169,7 +179,11 @@ def chat_tokens(told: Json | None, provider: str) -> Tokens | None:
         given += reasoning
     if not taken + given:
         return None
-    cached = [details.get("cached_tokens"), told.get("prompt_cache_hit_tokens"), told.get("num_cached_tokens")]
+    cached = [
+        details.get("cached_tokens"),
+        told.get("prompt_cache_hit_tokens"),
+        told.get("num_cached_tokens"),
+    ]
     cached += [told.get("cached_tokens"), told.get("cache_read_input_tokens")]
     read = min(next(filter(None, cached), 0), taken)
     written = details.get("cache_write_tokens") or told.get("cache_creation_input_tokens") or 0
@@ -187,7 +201,7 @@ def _message(body: Json, provider: str) -> Answer:
             answer.thinking += block["thinking"]
         elif block["type"] == "tool_use":
             answer.calls.append((block["name"], block["input"]))
-    answer.finish = _finish(body.get("stop_reason"))
+    answer.finish = neutral(body.get("stop_reason"))
     return answer
 
 
@@ -206,7 +220,7 @@ def _events(events: list[Json]) -> Answer:
                 blocks[event["index"]] = block
                 order.append(block)
             case "content_block_delta":
-                delta, block = event["delta"], blocks[event["index"]]
+                delta, block = event["delta"], blocks.setdefault(event["index"], {})
                 for name in ("text", "thinking", "partial_json"):
                     if name in delta:
                         block[name] = block.get(name, "") + delta[name]
@@ -242,12 +256,15 @@ def _line(line: Json, provider: str) -> Answer:
     if "error" in line:
         return Answer(broken=True)
     said = line.get("message") or {}
-    calls = [(call["function"]["name"], call["function"].get("arguments") or {}) for call in said.get("tool_calls") or []]
+    calls = [
+        (call["function"]["name"], call["function"].get("arguments") or {})
+        for call in said.get("tool_calls") or []
+    ]
     answer = Answer(said.get("content") or "", said.get("thinking") or "", calls, broken=not line.get("done"))
     if "eval_count" in line or "prompt_eval_count" in line:
         answer.tokens = Tokens(line.get("prompt_eval_count") or 0, line.get("eval_count") or 0)
     reason = line.get("done_reason")
-    answer.finish = _finish("tool_calls" if calls and reason != "length" else reason)
+    answer.finish = neutral("tool_calls" if calls and reason != "length" else reason)
     return answer
 
 
@@ -265,6 +282,6 @@ def _lines(lines: list[Json]) -> Answer:
     )
 
 
-def _finish(word: str | None) -> str:
+def neutral(word: str | None) -> str:
     """OpenTelemetry's word for a reason to stop; empty where none is told."""
-    return NEUTRAL.get(word, word) if word else ""
+    return NEUTRAL.get(word, "stop") if word else ""

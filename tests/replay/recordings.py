@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -14,7 +15,8 @@ from llmgw.providers.registry import providers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "recorded"
 
 WIRES = {
     "chat": "openai_chat",
@@ -113,7 +115,8 @@ def read(record: dict[str, Any]) -> Exchange | Unsupported:
     if fixture and wire:
         wire = _fixture_wire(record["response_body"])
     if not wire:
-        return Unsupported(record["id"], record["provider"], f"surface {record['surface']}")
+        what = "a fixture of another wire format" if fixture else f"surface {record['surface']}"
+        return Unsupported(record["id"], record["provider"], what)
     if record["response_encoding"] == "base64":
         return Unsupported(record["id"], record["provider"], f"reply as {record['response_type']}")
     told, status = record["response_body"], record["status"]
@@ -126,7 +129,6 @@ def read(record: dict[str, Any]) -> Exchange | Unsupported:
     elif fixture and "error" in told:
         status = 400  # a fixture keeps no status
     name = record["id"].split("packages/")[-1].split("/")[0] if fixture else record["provider"]
-    path, _, query = (record.get("path") or "").partition("?")
     headers = {each.lower(): value for each, value in (record.get("response_headers") or {}).items()}
     return Exchange(
         id=record["id"],
@@ -134,7 +136,7 @@ def read(record: dict[str, Any]) -> Exchange | Unsupported:
         kind=_kind(name, wire),
         wire=wire,
         request=_request(record, wire, streamed=isinstance(told, str) and record["response_type"] != "empty"),
-        query=query if wire in {"anthropic", "count_tokens"} else "",
+        query="" if wire == "openai_chat" else (record.get("path") or "").partition("?")[2],
         request_headers={
             each: value
             for each, value in (record.get("request_headers") or {}).items()

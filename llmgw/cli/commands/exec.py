@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,8 +15,8 @@ from llmgw.errors import NotFound
 
 PLACE = "SETUP", 4
 
-REPLACED = ("ANTHROPIC_API_KEY",)
-"""Variables that would go before ours in the program."""
+CREDENTIALS = {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"}
+"""Of these a program may get one: with both Claude Code complains, and who else reads them takes the first."""
 
 
 def command(
@@ -38,5 +39,9 @@ def command(
     path = shutil.which(program[0])
     if path is None:
         raise NotFound(f"there is no program `{program[0]}`", hint="is it installed, and on the PATH?")
-    environ = {name: value for name, value in os.environ.items() if name not in REPLACED}
-    os.execve(path, program, environ | variables(*found))  # noqa: S606  replacing ourselves is the point
+    ours = variables(*found)
+    if Path(path).stem != "claude":
+        # Claude Code asks before it uses an API key; aider, llm and OpenCode know nothing but an API key.
+        ours["ANTHROPIC_API_KEY"] = ours.pop("ANTHROPIC_AUTH_TOKEN")
+    environ = {name: value for name, value in os.environ.items() if name not in CREDENTIALS}
+    os.execve(path, program, environ | ours)  # noqa: S606  replacing ourselves is the point

@@ -40,7 +40,7 @@ def _members(error: GatewayError, request_id: str) -> dict[str, Any]:
     if kind is None and isinstance(error, BudgetExceeded):
         kind = "insufficient_quota"
     members = {
-        "message": f"{error.message} {error.hint}" if error.hint else error.message,
+        "message": f"{error.message} ({error.hint})" if error.hint else error.message,
         "type": kind
         or _KINDS.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error"),
         "param": error.param,
