@@ -3,7 +3,7 @@
     pip install anthropic
     llmgw exec -- python anthropic_sdk.py [MODEL]
 
-`llmgw exec` sets ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN, which the SDK reads by itself.
+`llmgw exec` sets ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY, which the SDK reads by itself.
 """
 
 import sys

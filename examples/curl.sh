@@ -13,8 +13,8 @@ curl --fail --silent --show-error -i "$OPENAI_BASE_URL/chat/completions" \
   -d "{\"model\": \"$model\", \"messages\": [{\"role\": \"user\", \"content\": \"hello\"}]}"
 
 echo "
-# Anthropic, streamed"
+# Anthropic, streamed; the key is the same"
 curl --fail --silent --show-error --no-buffer "$ANTHROPIC_BASE_URL/v1/messages" \
-  -H "x-api-key: $ANTHROPIC_AUTH_TOKEN" -H "anthropic-version: 2023-06-01" -H "content-type: application/json" \
+  -H "x-api-key: $OPENAI_API_KEY" -H "anthropic-version: 2023-06-01" -H "content-type: application/json" \
   -d "{\"model\": \"$model\", \"max_tokens\": 200, \"stream\": true,
        \"messages\": [{\"role\": \"user\", \"content\": \"hello\"}]}"

@@ -185,6 +185,8 @@ def relative(moment: int, now: int) -> str:
 
 def cell(name: str, value: Any) -> str:
     """A value as people read it."""
+    if value is None and name == "cost_nanousd":
+        return "unknown"  # not nothing: there is no price
     if value is None or value in ("", [], ()):
         return DASH
     if isinstance(value, bool):
@@ -280,12 +282,26 @@ def _lines(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
+def _fitting(found: Sequence[Record], columns: Sequence[Column]) -> Sequence[Column]:
+    """All columns where they fit the terminal, else those that matter most: a wrapped row is no row."""
+
+    def needs(column: Column) -> int:
+        return max(
+            [len(column.heading), *(len(cell(column.field, reach(each, column.field))) for each in found)]
+        )
+
+    if sum(needs(column) + 2 for column in columns) - 2 <= width():
+        return columns
+    return [column for column in columns if not column.wide]
+
+
 def _table(found: Sequence[Record], columns: Sequence[Column]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    columns = _fitting(found, columns)
     for column in columns:
         values = [reach(record, column.field) for record in found]
         number = any(isinstance(value, int) for value in values) or column.field.endswith(("_nanousd", "_us"))

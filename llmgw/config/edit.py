@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 HEAD = """\
 # llmgw.toml: what this gateway is. Lines that begin with # and no blank are options at their default.
-# Keys, budgets and the ledger live in the database. `llmgw config check` proves this file, `llmgw config show
+# Keys and the ledger live in the database. `llmgw config check` proves this file, `llmgw config show
 # --origin` tells what is in force and why. Secrets stay outside: ${VAR}, or `llmgw provider add NAME`.
 """
 

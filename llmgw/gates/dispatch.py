@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.domain.ledger import AttemptState
 from llmgw.domain.usage import Usage
-from llmgw.errors import GatewayError, UpstreamFailed, UpstreamRefused
+from llmgw.errors import GatewayError, Internal, UpstreamFailed, UpstreamRefused
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.exchange import Exchange, exchange
 from llmgw.gates.reply import (
@@ -88,6 +88,11 @@ async def _try(
             await _settle_broken(
                 gateway, call, attempt, crossing, error.status, error.code, sent=not free, final=ends
             )
+        raise
+    except Exception:
+        if not attempt.settled:  # whatever is wrong with us, the ledger keeps no attempt open for it
+            usage = unseen(call, attempt, gateway.clock.tick()) if sent else NOTHING
+            await settle(gateway, call, attempt, usage, status=Internal.status, error=Internal.code)
         raise
 
 

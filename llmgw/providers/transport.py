@@ -27,6 +27,8 @@ from pyreqwest.exceptions import (
 from llmgw.errors import UpstreamFailed, UpstreamTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response
 
@@ -45,8 +47,8 @@ DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 KEEP_ALIVE_TIME: int = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", 0))
 """The socket option's name on Linux, and on macOS."""
 
-HANG_UP_TRIES = 50
-HANG_UP_PAUSE = 0.1
+HANG_UP_SECONDS = 5.0
+HANG_UP_PAUSE = 0.05
 
 
 class HttpAnswer:
@@ -103,29 +105,17 @@ class _Line:
     keep-alive time, in which every line differs.
     """
 
-    __slots__ = ("_free", "client", "mark", "where")
+    __slots__ = ("_free", "client", "left_at", "mark", "where")
 
     def __init__(self, builder: ClientBuilder, mark: int, free: list[_Line], where: str) -> None:
         self.mark = mark
+        self.left_at = 0.0
         self.client: Client = builder.tcp_keepalive(timedelta(seconds=mark)).build()
         self._free = free
         self.where = where
 
     def release(self) -> None:
         self._free.append(self)
-
-    def hang_up(self) -> bool:
-        """Shut this line's connection; False while there is none yet."""
-        found = False
-        for name in os.listdir(DESCRIPTORS):  # noqa: PTH208 (names are numbers here, not paths)
-            try:
-                with socket.socket(fileno=os.dup(int(name))) as connection:
-                    if connection.getsockopt(socket.IPPROTO_TCP, KEEP_ALIVE_TIME) == self.mark:
-                        connection.shutdown(socket.SHUT_RDWR)
-                        found = True
-            except OSError:  # a file, a listening socket, a connection that has just ended
-                continue
-        return found
 
 
 class Transport:
@@ -135,6 +125,8 @@ class Transport:
         self._pools: dict[tuple[str, float, float], list[_Line]] = {}
         self._marks = count(FIRST_MARK)
         self._lines: list[_Line] = []
+        self._left: dict[int, _Line] = {}
+        self._hanging_up: asyncio.Task[None] | None = None
 
     def _line(self, url: str, connect_timeout: float, timeout: float) -> _Line:
         where = _origin(url)
@@ -188,13 +180,31 @@ class Transport:
             # The client's own limit would keep a stream's bytes back until 64 kB of them are there.
             request = builder.streamed_read_buffer_limit(1).build_streamed()
             return HttpAnswer(line, request, await request.__aenter__())
-        except PyreqwestError as error:
+        except (PyreqwestError, ValueError) as error:
             line.release()
             raise _failure(error, line.where) from error
         except asyncio.CancelledError:
             if sending:
-                asyncio.get_running_loop().create_task(_hang_up(line))
+                self._leave(line)
             raise
+
+    def _leave(self, line: _Line) -> None:
+        """Nobody waits for this call any more: its connection is shut, if need be once it has been made."""
+        loop = asyncio.get_running_loop()
+        line.left_at = loop.time()
+        self._left[line.mark] = line
+        if self._hanging_up is None or self._hanging_up.done():
+            self._hanging_up = loop.create_task(self._hang_up(loop))
+
+    async def _hang_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One walk over the descriptors for all that left meanwhile, however many they are."""
+        while self._left:
+            shut = _shut(self._left)
+            oldest = loop.time() - HANG_UP_SECONDS
+            for line in [each for each in self._left.values() if each.mark in shut or each.left_at < oldest]:
+                del self._left[line.mark]
+                line.release()
+            await asyncio.sleep(HANG_UP_PAUSE)
 
     async def close(self) -> None:
         for line in self._lines:
@@ -203,13 +213,23 @@ class Transport:
         self._pools.clear()
 
 
-async def _hang_up(line: _Line) -> None:
-    """Shut the connection of a call that nobody waits for any more, if need be once it has been made."""
-    for _ in range(HANG_UP_TRIES):
-        if line.hang_up():
-            break
-        await asyncio.sleep(HANG_UP_PAUSE)
-    line.release()
+def _shut(marks: Container[int]) -> set[int]:
+    """Shut the connections that bear one of these marks; the marks that were found."""
+    found = set()
+    for name in os.listdir(DESCRIPTORS):  # noqa: PTH208 (names are numbers here, not paths)
+        with suppress(OSError):  # a file, a listening socket, a connection that has just ended
+            copy = os.dup(int(name))
+            try:
+                connection = socket.socket(fileno=copy)
+            except OSError:
+                os.close(copy)
+                continue
+            with connection:
+                mark = connection.getsockopt(socket.IPPROTO_TCP, KEEP_ALIVE_TIME)
+                if mark in marks:
+                    found.add(mark)
+                    connection.shutdown(socket.SHUT_RDWR)
+    return found
 
 
 _loopback: dict[str, bool] = {}
@@ -240,9 +260,9 @@ def _origin(url: str) -> str:
     return known
 
 
-def _failure(error: PyreqwestError, where: str) -> UpstreamFailed:
+def _failure(error: PyreqwestError | ValueError, where: str) -> UpstreamFailed:
     """What went wrong in our words; the client's own text may hold a URL with a key in it, so it is not repeated."""
-    if isinstance(error, BuilderError):
+    if isinstance(error, BuilderError) or not isinstance(error, PyreqwestError):
         return UpstreamFailed(f"cannot build a request for {where}", code=UNREACHABLE)
     # A reply that does not begin in time is reported as a connection that was not made in time; the causes differ.
     connecting = any("(Connect)" in str(cause) for cause in error.args[1:])

@@ -15,6 +15,8 @@ from support.fake_openai import FakeOpenAI
 from support.fake_server import Behaviour
 from support.gateway import RunningGateway, upstream
 
+from llmgw.providers.dialects.openai_chat import OpenAIChat
+
 HI: list[dict[str, str]] = [{"role": "user", "content": "hi"}]
 CHAT = {"model": "gpt-4o-mini", "messages": HI}
 MESSAGES = {"model": "claude-sonnet-4-6", "max_tokens": 50, "messages": HI}
@@ -161,6 +163,31 @@ def test_errors_are_translated_between_dialects(
     with pytest.raises(openai.RateLimitError) as caught:
         client.chat.completions.create(model="claude-sonnet-4-6", messages=HI)
     assert "anthropic" in caught.value.message
+
+
+def test_plain_answer_that_is_none_is_502(messages, gateway: RunningGateway, fake_openai: FakeOpenAI) -> None:
+    """A good status over a body that is no answer raises InternalServerError in a translated caller, and is billed."""
+    fake_openai.behave(raw=b"<html>Welcome to the proxy</html>", raw_type="text/html")
+    with pytest.raises(anthropic.InternalServerError) as caught:
+        messages.create(**MESSAGES | {"model": "gpt-4o-mini"})
+    assert caught.value.status_code == 502
+    [row] = gateway.requests()
+    assert (row["status"], row["error"], row["estimated"]) == (502, "upstream_error", 1)
+
+
+def test_fault_of_our_own_leaves_no_attempt_open(
+    http: httpx.Client, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception that nobody foresaw is a 500 for the caller and a settled row in the ledger."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(OpenAIChat, "read", fail)
+    assert http.post("/v1/chat/completions", json=CHAT).status_code == 500
+    [row] = gateway.requests()
+    assert (row["status"], row["error"], row["estimated"]) == (500, "internal_error", 1)
+    assert gateway.attempts()[0]["state"] == "settled"
 
 
 def test_upstream_silence_is_504(tmp_path: Path, fake_openai: FakeOpenAI) -> None:

@@ -17,7 +17,9 @@ ALIASES = {"fast": ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4-6")}
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic) -> Iterator[RunningGateway]:
+def gateway(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+) -> Iterator[RunningGateway]:
     upstreams = [
         upstream("openai", fake_openai.url + "/v1", models=("gpt-4o-mini",), timeout=0.3),
         upstream("anthropic", fake_anthropic.url + "/v1", models=("claude-sonnet-4-6",)),
@@ -26,15 +28,23 @@ def gateway(tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthrop
         yield running
 
 
-@pytest.mark.parametrize("failure", [{"status": 500}, {"status": 429}, {"status": 401}, {"hang": True}, {"cut_after": 0}])
+@pytest.mark.parametrize(
+    "failure", [{"status": 500}, {"status": 429}, {"status": 401}, {"hang": True}, {"cut_after": 0}]
+)
 @pytest.mark.parametrize("stream", [False, True])
 def test_next_target_answers(
-    failure: dict, stream: bool, gateway: RunningGateway, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+    failure: dict,
+    stream: bool,
+    gateway: RunningGateway,
+    fake_openai: FakeOpenAI,
+    fake_anthropic: FakeAnthropic,
 ) -> None:
     """Whatever ails the first target before its first byte, the second answers, and both attempts are recorded."""
     fake_openai.behave(**failure)
 
-    reply = httpx.post(gateway.url + "/v1/chat/completions", headers=gateway.auth, json=CALL | {"stream": stream})
+    reply = httpx.post(
+        gateway.url + "/v1/chat/completions", headers=gateway.auth, json=CALL | {"stream": stream}
+    )
 
     assert reply.status_code == 200, reply.text
     assert reply.headers["x-llmgw-target"] == "anthropic/claude-sonnet-4-6"

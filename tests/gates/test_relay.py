@@ -61,6 +61,14 @@ def test_stream_bytes_pass_untouched(
         assert (row["input_tokens"], row["output_tokens"], row["finish_reason"]) == (7, 3, "stop")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_content_type_is_the_upstreams_own(stream: bool, http: httpx.Client, fake_openai: FakeOpenAI) -> None:
+    """Relayed bytes keep the type that the upstream gave them, whether that is the usual one or not."""
+    fake_openai.behave(raw=b'data: {"choices":[]}\n\n', raw_type="text/event-stream;charset=UTF-8")
+    reply = http.post("/v1/chat/completions", json=CHAT | {"stream": stream})
+    assert reply.headers["content-type"] == "text/event-stream;charset=UTF-8"
+
+
 def test_messages_pass_untouched_with_the_callers_betas(
     gateway: RunningGateway, http: httpx.Client, fake_anthropic: FakeAnthropic
 ) -> None:

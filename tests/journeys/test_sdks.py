@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +66,11 @@ class There:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningGateway, dict[str, FakeServer]]]:
-    with FakeOpenAI() as one, FakeAnthropic() as two, FakeOllama() as three:
-        fakes: dict[str, FakeServer] = {"openai": one, "anthropic": two, "ollama": three}
+    kinds = {"openai": FakeOpenAI, "anthropic": FakeAnthropic, "ollama": FakeOllama}
+    with ExitStack() as stack:
+        fakes: dict[str, FakeServer] = {
+            name: stack.enter_context(kind(models=(MODELS[name],))) for name, kind in kinds.items()
+        }
         upstreams = [
             upstream(name, fake.url + ("" if name == "ollama" else "/v1"), models=(MODELS[name],))
             for name, fake in fakes.items()

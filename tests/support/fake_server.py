@@ -218,7 +218,7 @@ class FakeServer:
         leaving = asyncio.ensure_future(reader.read(1))
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not sending.done():
+            if not sending.done() or isinstance(sending.exception(), ConnectionError):
                 self.cancelled += 1
                 raise ConnectionResetError
             if sending.result():

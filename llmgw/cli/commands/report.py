@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmgw.cli import options, output
+from llmgw.cli import notices, options, output
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_range
 from llmgw.cli.zones import read_zone
@@ -50,7 +50,7 @@ MEASURES = [
     Column("saving_nanousd", "SAVED", wide=True),
 ]
 ORDER: dict[Sort, Callable[[dict[str, Any]], int]] = {
-    Sort.COST: lambda line: -line["cost_nanousd"],
+    Sort.COST: lambda line: -(line["cost_nanousd"] or 0),
     Sort.REQUESTS: lambda line: -line["requests"],
     Sort.TOKENS: lambda line: -line["input_tokens"] - line["output_tokens"],
 }
@@ -160,6 +160,10 @@ def _report(
         shown = [
             each for line in shown for each in (line, *(part for part in parts if _same(part, line, group)))
         ]
+    if unpriced := sum(line["unpriced_requests"] for line in lines):
+        notices.note(
+            f"{unpriced:,} requests have no known price and are not in the cost; `llmgw model price` sets one"
+        )
     output.rows(
         shown,
         columns,
@@ -184,7 +188,7 @@ def _describe(line: Line, by: Group | None) -> dict[str, Any]:
         "cache_read_tokens": totals.cache_read_tokens,
         "cache_write_tokens": totals.cache_write_tokens,
         "reasoning_tokens": totals.reasoning_tokens,
-        "cost_nanousd": totals.cost,
+        "cost_nanousd": None if totals.requests == totals.unknown_cost > 0 else totals.cost,
         "unpriced_requests": totals.unknown_cost,
         "estimated_requests": totals.estimated,
         "premium_cost_nanousd": totals.premium_cost,
