@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 _PACKAGE = "llmgw.providers"
 _DIALECTS = "llmgw.providers.dialects"
-_MACHINERY = {"base", "listing", "registry", "sse", "transport"}  # no provider, and transport is dear to import
+_MACHINERY = {
+    "base",
+    "listing",
+    "registry",
+    "sse",
+    "transport",
+}  # no provider, and transport is dear to import
 
 
 @cache

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from llmgw.domain.clock import Nanoseconds  # noqa: TC001 (structs keep their annotations readable)
-from llmgw.domain.money import NanoUSD  # noqa: TC001
+from llmgw.domain.clock import Nanoseconds
+from llmgw.domain.money import NanoUSD
 from llmgw.rules.windows import Window, bucket
 from llmgw.storage.database import Database, troubles
 from llmgw.storage.rows import BUCKET, SUMS

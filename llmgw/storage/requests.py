@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from llmgw.domain.clock import Nanoseconds  # noqa: TC001 (structs keep their annotations readable)
+from llmgw.domain.clock import Nanoseconds
 from llmgw.domain.ledger import AttemptState, CacheVerdict, RequestRow, show_id
-from llmgw.domain.money import NanoUSD  # noqa: TC001
-from llmgw.domain.usage import Usage  # noqa: TC001
+from llmgw.domain.money import NanoUSD
+from llmgw.domain.usage import Usage
 from llmgw.errors import NotFound
 from llmgw.storage.database import Database, troubles
 from llmgw.storage.rows import STATES, USAGE, read_usage

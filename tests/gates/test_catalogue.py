@@ -30,7 +30,7 @@ def test_list_shows_what_upstreams_list(tmp_path: Path, fake_openai: FakeOpenAI)
 
 def test_model_pulled_later_is_found(tmp_path: Path, fake_ollama: FakeOllama) -> None:
     """A name nobody offered at the start is served when an upstream lists it by now, without a restart."""
-    local = upstream("ollama", fake_ollama.url, models=("old:latest",), credential="")
+    local = upstream("ollama", fake_ollama.url, models=("old:latest",), closed=False, credential="")
     fake_ollama.models = ("old:latest", "new-model:latest")
     with RunningGateway(tmp_path, [local]) as gateway:
         reply = httpx.post(gateway.url + "/v1/chat/completions", headers=gateway.auth, json=CALL)

@@ -42,7 +42,9 @@ def test_our_errors_in_openai_s_shape(error, kind):
 
 def test_the_hint_is_where_people_read():
     """SDKs print the message alone, so the hint ends it."""
-    told = json.loads(DIALECT.render_error(errors.NotFound("it is gone", hint="look elsewhere"), "r"))["error"]
+    told = json.loads(DIALECT.render_error(errors.NotFound("it is gone", hint="look elsewhere"), "r"))[
+        "error"
+    ]
     assert (told["message"], told["hint"]) == ("it is gone (look elsewhere)", "look elsewhere")
 
 

@@ -35,6 +35,7 @@ def upstream(name: str, url: str, **changes: Any) -> Upstream:
         "base_url": url,
         "credential": "sk-upstream",
         "tier": provider.tier,
+        "closed": "models" in changes,
     }
     return Upstream(**(fields | changes))
 

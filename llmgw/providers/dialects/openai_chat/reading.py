@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from llmgw.providers.base import Reading
 from llmgw.providers.dialects.openai_chat.errors import describe
+from llmgw.providers.dialects.openai_chat.finish import read_finish
 from llmgw.providers.dialects.openai_chat.usage import read_usage
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ def chunk_text(data: bytes) -> Iterable[str]:
 
 
 def finish_of(reply: Body) -> str:
-    return next((word(choice.finish_reason) for choice in reply.choices or () if choice.finish_reason), "")
+    """The first reason told, in neutral words: what the ledger compares across providers."""
+    return next(
+        (reason for choice in reply.choices or () if (reason := read_finish(choice.finish_reason))), ""
+    )
 
 
 def word(value: object) -> str:

@@ -194,7 +194,15 @@ def test_no_bytes_break_the_readers(noise, cuts):
 
 
 GARBAGE = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.none()) | st.just({"type": []})
-KINDS = ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop", "error"]
+KINDS = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "error",
+]
 EVENTS = st.fixed_dictionaries(
     {"type": st.sampled_from(KINDS)},
     optional={
