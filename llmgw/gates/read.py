@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from llmgw.gates.state import Call, Gateway, Receive
 
 
-class ClientGone(Exception):  # noqa: N818 (an event, not an error to show)
+class ClientGone(Exception):
     """The caller hung up; there is nobody left to answer."""
 
 

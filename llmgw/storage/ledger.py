@@ -184,7 +184,7 @@ class Ledger:
         )
 
 
-class _Mixed(Exception):  # noqa: N818 (a signal to the writer, never seen outside)
+class _Mixed(Exception):
     """Some of a batch's settlements had happened before: they must be told apart one by one."""
 
 
