@@ -121,6 +121,6 @@ async def send_error(
     headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in error.headers]
     if error.status == 401 and "www-authenticate" not in named:
         headers.append((b"www-authenticate", b'Bearer realm="llmgw"'))
-    if error.status in {402, 403, 413} and "x-should-retry" not in named:
+    if error.status in {401, 402, 403, 413} and "x-should-retry" not in named:
         headers.append((b"x-should-retry", b"false"))
     await send_whole(send, error.status, headers, body, content_type)

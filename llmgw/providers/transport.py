@@ -214,21 +214,22 @@ class Transport:
 
 
 def _shut(marks: Container[int]) -> set[int]:
-    """Shut the connections that bear one of these marks; the marks that were found."""
+    """Shut the connections that bear one of these marks; the marks that were found.
+
+    No descriptor is copied, and so none is closed: to close any copy of a file's drops every lock that this process
+    has on it, and a database without its locks loses what is written.
+    """
     found = set()
     for name in os.listdir(DESCRIPTORS):  # noqa: PTH208 (names are numbers here, not paths)
         with suppress(OSError):  # a file, a listening socket, a connection that has just ended
-            copy = os.dup(int(name))
+            connection = socket.socket(fileno=int(name))
             try:
-                connection = socket.socket(fileno=copy)
-            except OSError:
-                os.close(copy)
-                continue
-            with connection:
                 mark = connection.getsockopt(socket.IPPROTO_TCP, KEEP_ALIVE_TIME)
                 if mark in marks:
                     found.add(mark)
                     connection.shutdown(socket.SHUT_RDWR)
+            finally:
+                connection.detach()
     return found
 
 

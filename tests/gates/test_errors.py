@@ -52,6 +52,8 @@ def test_no_key_is_401(gateway: RunningGateway) -> None:
     reply = httpx.post(gateway.url + "/v1/chat/completions", content=b"not json")
     assert reply.status_code == 401
     assert reply.headers["www-authenticate"].startswith("Bearer")
+    # Without this Claude Code tries for three minutes before it tells of a wrong key.
+    assert reply.headers["x-should-retry"] == "false"
 
 
 def test_unknown_model_is_404(gateway: RunningGateway, tmp_path: Path, fake_openai: FakeOpenAI) -> None:
