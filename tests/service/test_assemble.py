@@ -105,6 +105,7 @@ def test_every_provider_option_reaches_the_upstream(tmp_path: Path) -> None:
         credential="secret",
         tier=Tier.CHEAP,
         models=("gpt-a",),
+        closed=True,
         connect_timeout=2,
         timeout=7,
         options={"num_ctx": 1},
