@@ -8,26 +8,23 @@ from typing import TYPE_CHECKING
 
 from llmgw.domain.ledger import AttemptState
 from llmgw.domain.usage import Usage
-from llmgw.errors import GatewayError, Internal, UpstreamFailed, UpstreamRefused
+from llmgw.errors import GatewayError, Internal, Unavailable, UpstreamFailed, UpstreamRefused
+from llmgw.gates.answering import pass_plain, pass_stream
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.exchange import Exchange, exchange
-from llmgw.gates.reply import (
-    RawHeaders,
-    cost_text,
-    meta_of,
-    own_headers,
-    passed_headers,
-    send_whole,
-    wants_meta,
-)
+from llmgw.gates.reply import passed_headers
 from llmgw.gates.settle import measured, reserve, settle, unseen
+from llmgw.gates.state import STOPPING
 from llmgw.providers.transport import UNREACHABLE
 
 if TYPE_CHECKING:
     from llmgw.gates.state import Attempt, Call, Destination, Gateway
-    from llmgw.providers.base import Answer, Reading
+    from llmgw.providers.base import Answer
 
 log = logging.getLogger("llmgw.dispatch")
+
+NO_ANSWER = frozenset({101, 204, 205})
+"""Good statuses without a body."""
 
 FINAL_STATUSES = frozenset({400, 405, 406, 413, 415, 422})
 """What an upstream says of the request itself: another target would say the same, so the caller hears it at once."""
@@ -44,15 +41,17 @@ async def dispatch(gateway: Gateway, call: Call) -> None:
             crossing = exchange(call, destination)
             await _try(gateway, call, destination, crossing, final=target is last)
         except GatewayError as error:
-            if target is last or call.replied or _about_request(error):
+            if target is last or _ends(call, error):
                 raise
             log.warning("%s: %s failed (%s), next target", call.shown_id, target.name, error.code)
         else:
             return
 
 
-def _about_request(error: GatewayError) -> bool:
-    return isinstance(error, UpstreamRefused) and error.status in FINAL_STATUSES
+def _ends(call: Call, error: GatewayError) -> bool:
+    """Whether no other target is asked: the caller has bytes already, or the fault is the request's or our own."""
+    about_request = isinstance(error, UpstreamRefused) and error.status in FINAL_STATUSES
+    return call.replied or about_request or isinstance(error, Unavailable)
 
 
 async def _try(
@@ -69,22 +68,25 @@ async def _try(
         url, stream = target_url(call, destination), call.peek.stream
         answer = await gateway.send(destination, url, headers, body, stream=stream)
         try:
-            if answer.status >= 400:
+            if answer.status >= 300 or answer.status in NO_ANSWER:
                 raise await _refusal(call, destination, answer)
             if call.peek.stream:
-                await _stream(gateway, call, attempt, answer, crossing)
+                await pass_stream(gateway, call, attempt, answer, crossing, final=final)
             else:
-                await _plain(gateway, call, attempt, answer, crossing)
+                await pass_plain(gateway, call, attempt, answer, crossing, await answer.read(), final=final)
         finally:
             await answer.close()
     except asyncio.CancelledError:
         if not attempt.settled:
-            _settle_broken(gateway, call, attempt, crossing, 499, "cancelled", sent=sent, final=True)
+            status, code = (Unavailable.status, STOPPING) if gateway.stopping else (499, "cancelled")
+            ended = _settle_broken(gateway, call, attempt, crossing, status, code, sent=sent, final=True)
+            if gateway.stopping:  # the caller is still there, and hears of it once it is written down
+                await ended
         raise
     except GatewayError as error:
         if not attempt.settled:
             free = not sent or error.code == UNREACHABLE or isinstance(error, UpstreamRefused)
-            ends = final or call.replied or _about_request(error)
+            ends = final or _ends(call, error)
             await _settle_broken(
                 gateway, call, attempt, crossing, error.status, error.code, sent=not free, final=ends
             )
@@ -128,115 +130,28 @@ def _settle_broken(
 
 
 async def _refusal(call: Call, destination: Destination, answer: Answer) -> UpstreamRefused:
-    """An upstream's error reply; its own bytes are kept for a caller of the same dialect."""
+    """An upstream's error reply; its own bytes are kept for a caller of the same dialect.
+
+    A credential of ours that it repeats is not.
+    """
+    name, secret = destination.upstream.name, destination.upstream.credential
+    if not 400 <= answer.status < 600:
+        return UpstreamRefused(
+            f"{name} answered with status {answer.status} and no answer",
+            status=UpstreamFailed.status,
+            hint=f"is {destination.upstream.base_url} its right address?" if answer.status < 400 else None,
+        )
     body = await answer.read()
+    if secret:
+        body = body.replace(secret.encode(), b"***")
     message, kind = destination.dialect.read_error(answer.status, body)
     headers = answer.headers
     same = call.dialect.name == destination.dialect.name
     return UpstreamRefused(
-        f"{destination.upstream.name}: {message}",
+        f"{name}: {message}",
         status=answer.status,
         body=body if same else b"",
         content_type=dict(headers).get("content-type", "application/json"),
         kind=kind,
         headers=tuple((name.decode(), value.decode("latin-1")) for name, value in passed_headers(headers)),
     )
-
-
-def _warn(call: Call, crossing: Exchange) -> None:
-    if crossing.warning:
-        log.warning("%s: %s", call.shown_id, crossing.warning)
-
-
-def _headers(call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> RawHeaders:
-    """The upstream's headers, our own, and what the caller should know of a translation."""
-    headers = passed_headers(answer.headers) + own_headers(call, attempt)
-    if crossing.dropped:
-        headers.append((b"x-llmgw-dropped", ",".join(crossing.dropped).encode("latin-1", "replace")))
-    if crossing.warning:
-        headers.append((b"x-llmgw-warning", crossing.warning.encode("latin-1", "replace")))
-    return headers
-
-
-def _content_type(call: Call, attempt: Attempt, answer: Answer, usual: str) -> bytes:
-    """The upstream's own where its bytes pass as they are."""
-    if call.dialect.name == attempt.destination.dialect.name:
-        usual = dict(answer.headers).get("content-type", usual)
-    return usual.encode("latin-1", "replace")
-
-
-async def _plain(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
-    body = await answer.read()
-    attempt.first_byte = gateway.clock.tick()
-    reading = crossing.read(body)
-    _warn(call, crossing)
-    await settle(gateway, call, attempt, measured(call, reading), reading=reading)
-    headers = _headers(call, attempt, answer, crossing)
-    headers.append((b"x-llmgw-cost", cost_text(call).encode()))
-    meta = None
-    if call.dialect.name != attempt.destination.dialect.name or wants_meta(call):
-        meta = meta_of(call, attempt, gateway.clock.tick(), crossing.dropped)
-    call.replied = call.finished = True
-    content_type = _content_type(call, attempt, answer, "application/json")
-    await send_whole(call.send, answer.status, headers, crossing.render(body, meta), content_type)
-
-
-async def _stream(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
-    """Pass a stream on chunk by chunk; the row is committed before the chunk that completes it leaves."""
-    crossing.begin()
-    send = call.send
-    while (chunk := await answer.chunk()) is not None:
-        data = crossing.feed(chunk)
-        if attempt.first_byte is None:
-            attempt.first_byte = gateway.clock.tick()
-        if crossing.ending and not attempt.settled:
-            await _settle_stream(gateway, call, attempt, crossing)
-        if data:
-            if not call.replied:
-                await _begin_stream(call, attempt, answer, crossing)
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-    await _end_stream(gateway, call, attempt, answer, crossing)
-
-
-async def _end_stream(
-    gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange
-) -> None:
-    """The upstream is done: settle a stream without a terminal marker, say what is left to say, close."""
-    name = attempt.destination.upstream.name
-    tail = crossing.finish()
-    if not (call.replied or tail or attempt.settled):
-        raise UpstreamFailed(f"{name} ended its stream before it began")
-    if not attempt.settled:
-        reading = await _settle_stream(gateway, call, attempt, crossing)
-        if not (reading.whole or tail):
-            raise UpstreamFailed(f"{name} cut its stream off")
-    if not call.replied:
-        await _begin_stream(call, attempt, answer, crossing)
-    if wants_meta(call):
-        tail += call.dialect.stream_meta(meta_of(call, attempt, gateway.clock.tick(), crossing.dropped))
-    call.finished = True
-    await call.send({"type": "http.response.body", "body": tail, "more_body": False})
-
-
-async def _settle_stream(gateway: Gateway, call: Call, attempt: Attempt, crossing: Exchange) -> Reading:
-    reading = crossing.reading()
-    _warn(call, crossing)
-    broken = "" if reading.whole and not reading.error else UpstreamFailed.code
-    await settle(
-        gateway,
-        call,
-        attempt,
-        measured(call, reading),
-        status=502 if broken else 200,
-        error=broken,
-        reading=reading,
-    )
-    return reading
-
-
-async def _begin_stream(call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
-    headers = _headers(call, attempt, answer, crossing)
-    headers.append((b"content-type", _content_type(call, attempt, answer, call.dialect.stream_type)))
-    headers.append((b"cache-control", b"no-cache"))
-    call.replied = True
-    await call.send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -6,13 +6,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from llmgw.errors import GatewayError, Internal
+from llmgw.errors import GatewayError, Internal, Unavailable
 from llmgw.gates.authenticate import authenticate
 from llmgw.gates.dispatch import dispatch
 from llmgw.gates.read import ClientGone, read
 from llmgw.gates.reply import own_headers, send_error
 from llmgw.gates.route import route
 from llmgw.gates.settle import record
+from llmgw.gates.state import STOPPING
 
 if TYPE_CHECKING:
     from llmgw.gates.state import Call, Gateway
@@ -35,9 +36,16 @@ async def run(gateway: Gateway, call: Call) -> None:
     except ClientGone:
         log.debug("%s: the caller hung up before its request was whole", call.shown_id)
     except asyncio.CancelledError:
-        if watch is None or not watch.gone:
+        if watch is not None and watch.gone:
+            log.debug("%s: the caller hung up", call.shown_id)
+            if call.attempts and not call.recorded:  # between two targets
+                record(gateway, call, 499, "cancelled")
+        elif gateway.stopping:
+            await _refuse(
+                gateway, call, Unavailable("the gateway is stopping", code=STOPPING, hint="send it again")
+            )
+        else:
             raise
-        log.debug("%s: the caller hung up", call.shown_id)
     except GatewayError as error:
         await _refuse(gateway, call, error)
     except Exception:
@@ -85,12 +93,12 @@ class _Watch:
 
 async def _refuse(gateway: Gateway, call: Call, error: GatewayError) -> None:
     """Answer with an error in the caller's dialect; a refusal of a known key is recorded like any request."""
-    if call.attempts == 0 and hasattr(call, "key"):
+    call.finished = True
+    if not call.recorded and hasattr(call, "key"):
         try:
             await record(gateway, call, error.status, error.code)
         except GatewayError as failure:
             log.error("%s: refusal not recorded: %s", call.shown_id, failure.message)  # noqa: TRY400 (no traceback)
-    call.finished = True
     if call.replied:
         event = call.dialect.render_stream_error(error, call.shown_id)
         await call.send({"type": "http.response.body", "body": event, "more_body": False})

@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 RawHeaders = list[tuple[bytes, bytes]]
 
+CONTROLS = bytes((*range(32), 127))
+
 KEPT_BACK = frozenset(
     {
         "alt-svc",
         "authorization",
+        "access-control-allow-credentials",
+        "access-control-allow-headers",
+        "access-control-allow-methods",
+        "access-control-allow-origin",
+        "access-control-expose-headers",
         "connection",
         "content-encoding",
         "content-length",
@@ -43,8 +50,13 @@ def passed_headers(headers: Headers) -> RawHeaders:
     return [
         (name.encode("latin-1"), value.encode("latin-1", "replace"))
         for name, value in headers
-        if name not in KEPT_BACK
+        if name not in KEPT_BACK and not name.startswith("x-llmgw-")
     ]
+
+
+def header_text(text: str) -> bytes:
+    """A text that others chose as a header's value: one line, no control characters, at most 1,000 bytes."""
+    return " ".join(text.split()).encode("latin-1", "replace").translate(None, CONTROLS)[:1000]
 
 
 def own_headers(call: Call, attempt: Attempt | None = None) -> RawHeaders:

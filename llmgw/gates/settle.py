@@ -97,6 +97,7 @@ def settle(
     )
     row = None
     if final:
+        call.recorded = True
         target = attempt.destination.target
         row = _request_row(
             call,
@@ -115,7 +116,8 @@ def settle(
 
 
 def record(gateway: Gateway, call: Call, status: int, error: str) -> Future[None]:
-    """Put a request that reached no target into the ledger: refused at a gate, at no cost."""
+    """Put a request that no target has answered into the ledger, at what its attempts have cost."""
+    call.recorded = True
     return gateway.ledger.record(_request_row(call, gateway.clock.tick(), status=status, error=error))
 
 

@@ -30,6 +30,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+STOPPING = "stopping"
+"""The code of a call that was cut because the gateway stops."""
+
+
 class Destination(Struct, frozen=True):
     """A target made ready: where its bytes go, with which headers, in which dialect."""
 
@@ -52,6 +56,7 @@ class Gateway:
         "max_body",
         "prices",
         "router",
+        "stopping",
         "transport",
     )
 
@@ -78,6 +83,8 @@ class Gateway:
         self.catalogue = catalogue
         self.max_body = max_body
         self._last_id = last_id
+        self.stopping = False
+        """Whether calls that are still under way are being cut."""
 
     def price(self, destination: Destination, at: int) -> Price | None:
         """The price of a destination at a moment; None when it is unknown, an explicit zero on the local tier."""
@@ -123,6 +130,7 @@ class Call:
         "premium_cost",
         "query",
         "receive",
+        "recorded",
         "replied",
         "route",
         "send",
@@ -159,6 +167,7 @@ class Call:
         self.attempts = 0
         self.cost: int | None = 0
         self.premium_cost: int | None = 0
+        self.recorded = False
         self.replied = False
         self.finished = False
 

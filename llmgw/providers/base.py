@@ -20,16 +20,18 @@ Headers = list[tuple[str, str]]
 class Provider(Struct, frozen=True, kw_only=True):
     """What is known of a provider before anyone configures it.
 
-    ``credentials`` are environment variables in order of preference; empty means that none is needed.
-    ``auth`` says how the credential travels: ``bearer``, ``x-api-key`` or ``none``. ``stream_usage`` says how a
-    stream reports tokens: ``ask`` (only with ``stream_options.include_usage``), ``always`` or ``never``.
-    ``unsupported`` are request fields this upstream answers with an error, so they are dropped by name.
-    ``price_id`` is the provider's name in the price table, empty where use is free. ``max_tokens_field`` is the
-    name under which it takes the output limit, ``refuses_max_tokens`` the models (patterns) that answer the name
+    ``credentials`` are environment variables in order of preference; empty means that none is needed. ``auth`` says
+    how the credential travels: ``bearer``, ``x-api-key`` or ``none``. ``stream_usage`` says how a stream reports
+    tokens: ``ask`` (only with ``stream_options.include_usage``), ``always`` or ``never``. ``unsupported`` are
+    request fields this upstream answers with an error, so they are dropped by name. ``price_id`` is the provider's
+    name in the price table, empty where use is free. ``max_tokens_field`` is the name under which it takes the
+    output limit, ``output_limits`` the largest it takes by model (the first pattern that fits; callers of another
+    dialect know other models' limits), ``refuses_max_tokens`` the models (patterns) that answer the name
     ``max_tokens`` with an error, ``reasoning_models`` those that take ``reasoning_effort``,
-    ``thoughtless_with_tools`` those that take none but ``none`` beside tools. ``reasoning_field`` is the member of an
-    assistant's message under which earlier reasoning travels back, empty where it is ignored or refused. ``accepts`` are request fields it takes beyond its dialect's own, ``cache_control`` whether it honours
-    cache marks on content. ``probes`` are loopback addresses where it may be found running.
+    ``thoughtless_with_tools`` those that take none but ``none`` beside tools. ``reasoning_field`` is the member of
+    an assistant's message under which earlier reasoning travels back, empty where it is ignored or refused.
+    ``accepts`` are request fields it takes beyond its dialect's own, ``cache_control`` whether it honours cache
+    marks on content. ``probes`` are loopback addresses where it may be found running.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     models_path: str = "/models"
     stream_usage: str = "ask"
     max_tokens_field: str = "max_tokens"
+    output_limits: tuple[tuple[str, int], ...] = ()
     refuses_max_tokens: tuple[str, ...] = ()
     reasoning_models: tuple[str, ...] = ()
     thoughtless_with_tools: tuple[str, ...] = ()

@@ -27,8 +27,9 @@ from pyreqwest.exceptions import (
 from llmgw.errors import UpstreamFailed, UpstreamTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
+    from pyreqwest.http import HeaderMap
     from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response
 
@@ -66,7 +67,13 @@ class HttpAnswer:
 
     @property
     def headers(self) -> Headers:
-        return list(self._response.headers.items())
+        received = self._response.headers
+        try:
+            return list(received.items())
+        except ValueError:  # a value that is not ASCII: that header is left out, the others count
+            return [
+                (name, value) for name in dict.fromkeys(received) for value in _ascii_values(received, name)
+            ]
 
     async def read(self) -> bytes:
         try:
@@ -211,6 +218,13 @@ class Transport:
             await line.client.close()
         self._lines.clear()
         self._pools.clear()
+
+
+def _ascii_values(headers: HeaderMap, name: str) -> Sequence[str]:
+    try:
+        return headers.getall(name)
+    except ValueError:
+        return ()
 
 
 def _shut(marks: Container[int]) -> set[int]:

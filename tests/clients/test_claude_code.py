@@ -111,7 +111,7 @@ def test_its_own_searches_need_its_own_provider(serve: Serve) -> None:
 
 
 def test_it_asks_the_gateway_for_its_models(there: Served) -> None:
-    """Discovery of models with everything it calls home switched on finds a list and no error."""
+    """With discovery switched on Claude Code lists the gateway's models, and the gateway its upstream's."""
     result = claude(
         there,
         "What is the answer?",
@@ -119,6 +119,7 @@ def test_it_asks_the_gateway_for_its_models(there: Served) -> None:
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="",
     )
     assert "The answer is 42." in result.out, result.err
+    assert "/v1/models" in {request.path for request in fake(there).requests}
 
 
 def test_a_wrong_key_is_told(there: Served) -> None:

@@ -64,4 +64,5 @@ def _run(name: str, *words: str, path: str = os.environ["PATH"]) -> None:
     )
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
-        pytest.skip(f"{name} cannot be installed: {said[-1]}")
+        reason = next((line for line in said if "error" in line.lower()), said[-1])
+        pytest.skip(f"{name} cannot be installed: {reason}")

@@ -169,6 +169,7 @@ ANTHROPIC_TO_OPENAI = (
     _dropped("messages.content: server_tool_use", "ran at Anthropic", "messages.server_tool_use"),
     _dropped("messages.output_config", "effort of one turn; no such member"),
     _mapped("max_tokens", "under the name that the model takes"),
+    _mapped("max_tokens: more than the model writes", "the most that it does, where the provider tells"),
     _carried("temperature"),
     _dropped("temperature: models that reason", "the API refuses it", "temperature"),
     _carried("top_p"),

@@ -337,6 +337,9 @@ ANTHROPIC_TO_OPENAI = SHARED_FROM_ANTHROPIC | {
         said({"type": "thinking", "thinking": "hm", "signature": "s"}, TEXT, role="assistant")
     ),
     "max_tokens": Sample({"max_tokens": 7}, {"max_completion_tokens": 7, "max_tokens": None}),
+    "max_tokens: more than the model writes": Sample(
+        {"max_tokens": 64_000}, {"max_completion_tokens": 16_384}
+    ),
     "temperature": Sample({"temperature": 0.5}, {"temperature": 0.5}),
     "temperature: models that reason": Sample({"temperature": 0.5}, model=REASONING),
     "top_p": Sample({"top_p": 0.5}, {"top_p": 0.5}),

@@ -64,7 +64,7 @@ def render_request(request: ChatRequest, upstream: Upstream, model: str) -> Rend
     provider = upstream.provider
     dropped: set[str] = set()
     body: Json = {"model": model, "messages": MessageWriter(provider, dropped).write(request.messages)}
-    body |= _tools(request, dropped) | _sampling(request) | _output(request, provider)
+    body |= _tools(request, dropped) | _sampling(request) | _output(request, provider, model)
     body |= _reasoning(request, provider, model, dropped)
     for name, value in request.extra.items():
         if name in provider.accepts or (
@@ -152,10 +152,11 @@ def _user(name: str) -> str | None:
     return (name if len(name) <= 64 else hashlib.sha256(name.encode()).hexdigest()) or None
 
 
-def _output(request: ChatRequest, provider: Provider) -> Json:
+def _output(request: ChatRequest, provider: Provider, model: str) -> Json:
     body: Json = {}
     if request.max_tokens is not None:
-        body[provider.max_tokens_field] = request.max_tokens
+        most = (limit for pattern, limit in provider.output_limits if fnmatchcase(model, pattern))
+        body[provider.max_tokens_field] = min(request.max_tokens, next(most, request.max_tokens))
     if request.stop:
         body["stop"] = list(request.stop)
     if request.stream:
