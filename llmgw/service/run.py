@@ -47,6 +47,9 @@ SECRET_KEY_ID = 0
 
 TOUCH_SECONDS = 30
 
+CUT_SECONDS = 3
+"""What calls get, once they are cut, to tell their callers so."""
+
 Announce = Callable[[Running, "uvicorn.Server"], None]
 """Told what is running, and the server, whose ``should_exit`` ends it as SIGTERM would."""
 
@@ -79,6 +82,8 @@ async def serve(launch: Launch, announce: Announce) -> None:
     """Serve until SIGTERM or SIGINT, then drain; ``announce`` is called once the first request would be answered."""
     import uvicorn
 
+    from llmgw.service.server import Protocol, Server
+
     lock = FileLock(launch.lock, mode=0o600)
     try:
         lock.acquire(blocking=False)
@@ -106,11 +111,11 @@ async def serve(launch: Launch, announce: Announce) -> None:
             max_body=int(launch.max_body_mb * 1_048_576),
             last_id=ledger.last_id(),
         )
-        server = uvicorn.Server(
+        server = Server(
             uvicorn.Config(
                 build(gateway, launch.cors_origins),
                 loop="none",
-                http="httptools",
+                http=Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -118,13 +123,15 @@ async def serve(launch: Launch, announce: Announce) -> None:
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=75,
-                timeout_graceful_shutdown=max(1, round(launch.drain_seconds)),
+                timeout_graceful_shutdown=round(launch.drain_seconds) + CUT_SECONDS,
             )
         )
         running = _describe(launch, listener, boot)
         if threading.current_thread() is threading.main_thread():
             # uvicorn raises a signal once more after draining, which would end the process before the ledger is closed
             signal.signal(signal.SIGTERM, lambda *_: None)
+            if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # its terminal is closed
+                signal.signal(signal.SIGHUP, server.handle_exit)
         serving = asyncio.create_task(server.serve([listener]))
         while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells by a flag)
             await asyncio.sleep(0.002)
