@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from llmgw.errors import GatewayError
+from llmgw.errors import GatewayError, Internal
 from llmgw.gates.authenticate import authenticate
 from llmgw.gates.counting import count_tokens
 from llmgw.gates.pipeline import run
@@ -16,6 +17,8 @@ from llmgw.providers.registry import caller_dialect
 if TYPE_CHECKING:
     from llmgw.api.asgi import Handler, Scope
     from llmgw.gates.state import Receive, Send
+
+log = logging.getLogger("llmgw.count_tokens")
 
 
 def hot_paths(gateway: Gateway) -> dict[tuple[str, str], Handler]:
@@ -35,6 +38,10 @@ def hot_paths(gateway: Gateway) -> dict[tuple[str, str], Handler]:
             return
         except GatewayError as error:
             await send_error(send, dialect, error, call.shown_id, own_headers(call))
+        except Exception:
+            log.exception("%s: internal error", call.shown_id)
+            fault = Internal("something went wrong inside the gateway", hint="see `llmgw logs`")
+            await send_error(send, dialect, fault, call.shown_id, own_headers(call))
         else:
             await send_whole(send, status, headers + own_headers(call), body, b"application/json")
 

@@ -34,6 +34,7 @@ def build(gateway: Gateway, cors_origins: tuple[str, ...] = ()) -> Handler:
         ],
         exception_handlers={HTTPException: _unknown},
     )
+    rest.router.redirect_slashes = False  # it would send callers to whatever their Host header names
     front: Handler = Front(hot, rest)
     if cors_origins:
         exposed = ["x-llmgw-request-id", "x-llmgw-tier", "x-llmgw-target", "x-llmgw-cache", "x-llmgw-cost"]
@@ -55,13 +56,14 @@ async def _welcome(_: Request) -> Response:
 
 async def _unknown(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
+    path = request.scope["path"]  # a URL would be made of the Host header too
     failure = (
         NotFound(
-            f"there is nothing at {request.url.path}",
+            f"there is nothing at {path}",
             hint="there are /v1/chat/completions, /v1/messages and /v1/models; Anthropic's SDKs add the /v1 themselves",
         )
         if status == 404
-        else BadRequest(f"{request.method} is not understood at {request.url.path}", status=status)
+        else BadRequest(f"{request.method} is not understood at {path}", status=status)
     )
     body = caller_dialect("anthropic" if "anthropic-version" in request.headers else "openai_chat")
     return Response(body.render_error(failure, ""), status, media_type="application/json")

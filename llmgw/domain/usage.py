@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+MOST_TOKENS = 10**9
+"""No call consumes as many: a count beyond this is an upstream's fault, and tells nothing."""
+
 
 class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Token counts of one attempt.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from llmgw.errors import UpstreamFailed
 from llmgw.gates.reply import (
     RawHeaders,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from llmgw.providers.base import Answer, Reading
 
 log = logging.getLogger("llmgw.dispatch")
+
+EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 NO_STREAM = (b"{", b"[", b"<")
 """How a plain reply or a page begins, and no event of a stream."""
@@ -95,31 +99,50 @@ def _none(attempt: Attempt, words: str) -> UpstreamFailed:
 async def pass_stream(
     gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange, *, final: bool
 ) -> None:
-    """Pass a stream on chunk by chunk; the row is committed before the chunk that completes it leaves."""
+    """Pass a stream on event by event; the row is committed before the event that completes it leaves."""
     crossing.begin()
     send = call.send
-    other = b""
+    held = bytearray()
+    chunk = await answer.chunk()
+    if chunk is not None:
+        if _is_none(attempt, chunk, final=final):
+            await _instead(gateway, call, attempt, answer, crossing, chunk, final=final)
+            return
+        attempt.first_byte = gateway.clock.tick()
     try:
-        while (chunk := await answer.chunk()) is not None:
-            if attempt.first_byte is None:
-                if _is_none(attempt, chunk, final=final):
-                    other = chunk
-                    break
-                attempt.first_byte = gateway.clock.tick()
+        while chunk is not None:
             data = crossing.feed(chunk)
             if crossing.ending and not attempt.settled:
                 await _settle_stream(gateway, call, attempt, crossing)
+            if held or not data.endswith(EVENT_ENDS):
+                data = _whole_events(held, data)
             if data:
                 if not call.replied:
                     await _begin_stream(call, attempt, answer, crossing)
                 await send({"type": "http.response.body", "body": data, "more_body": True})
+            chunk = await answer.chunk()
     except UpstreamFailed:
         if not attempt.settled:  # a connection may break once all is said
             raise
-    if other:
-        await _instead(gateway, call, attempt, answer, crossing, other, final=final)
-    else:
-        await _end_stream(gateway, call, attempt, answer, crossing)
+    await _end_stream(gateway, call, attempt, answer, crossing, bytes(held))
+
+
+def _whole_events(held: bytearray, data: bytes) -> bytes:
+    """What may leave of these bytes; an event that is not whole is held, for if it breaks off an error must follow."""
+    start = max(0, len(held) - 3)
+    held += data
+    ends = (at + len(mark) for mark in EVENT_ENDS if (at := held.rfind(mark, start)) >= 0)
+    end = max(ends, default=0)
+    whole = bytes(held[:end])
+    del held[:end]
+    return whole
+
+
+def _is_event(data: bytes) -> bool:
+    try:
+        return (event := parse(data)) is not None and bool(msgspec.json.decode(event.data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def _is_none(attempt: Attempt, start: bytes, *, final: bool) -> bool:
@@ -152,7 +175,7 @@ async def _instead(
         reading = crossing.read(body)
         if reading.usage is not None:
             usage, code = measured(call, reading), UpstreamFailed.code
-            await settle(gateway, call, attempt, usage, status=502, error=code, reading=reading, final=False)
+            await settle(gateway, call, attempt, usage, status=502, error=code, reading=reading, final=final)
             raise _none(attempt, "a stream was asked for and a plain reply came")
     elif (event := parse(body.partition(b"\n\n")[0])) is not None:
         body = event.data
@@ -160,20 +183,24 @@ async def _instead(
 
 
 async def _end_stream(
-    gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange
+    gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange, held: bytes
 ) -> None:
     """The upstream is done: settle a stream without a terminal marker, say what is left to say, close."""
     name = attempt.destination.upstream.name
-    tail = crossing.finish()
+    tail = held + crossing.finish()
     if not (call.replied or attempt.settled or crossing.reading().whole):
         raise UpstreamFailed(f"{name} ended its stream before it began")
     if not attempt.settled:
         reading = await _settle_stream(gateway, call, attempt, crossing)
-        if not (reading.whole or tail):
+        if not (reading.whole or crossing.ending):
+            if _is_event(tail):  # without the blank line that should follow it
+                await call.send({"type": "http.response.body", "body": tail + b"\n\n", "more_body": True})
             raise UpstreamFailed(f"{name} cut its stream off")
     if not call.replied:
         await _begin_stream(call, attempt, answer, crossing)
     if wants_meta(call):
+        if held and not tail.endswith(EVENT_ENDS):
+            tail += b"\n\n"
         tail += call.dialect.stream_meta(meta_of(call, attempt, gateway.clock.tick(), crossing.dropped))
     call.finished = True
     await call.send({"type": "http.response.body", "body": tail, "more_body": False})

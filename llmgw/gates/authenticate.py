@@ -78,7 +78,7 @@ def token_of(headers: dict[bytes, bytes]) -> bytes | None:
         return own
     authorization = headers.get(b"authorization")
     if authorization is not None and authorization[:7].lower() == b"bearer ":
-        return authorization[7:].strip()
+        return authorization[7:].strip() or headers.get(b"x-api-key")
     return headers.get(b"x-api-key")
 
 

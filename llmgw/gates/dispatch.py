@@ -69,7 +69,7 @@ async def _try(
         answer = await gateway.send(destination, url, headers, body, stream=stream)
         try:
             if answer.status >= 300 or answer.status in NO_ANSWER:
-                raise await _refusal(call, destination, answer)
+                raise await refusal(call, destination, answer)
             if call.peek.stream:
                 await pass_stream(gateway, call, attempt, answer, crossing, final=final)
             else:
@@ -87,9 +87,13 @@ async def _try(
         if not attempt.settled:
             free = not sent or error.code == UNREACHABLE or isinstance(error, UpstreamRefused)
             ends = final or _ends(call, error)
-            await _settle_broken(
+            ended = _settle_broken(
                 gateway, call, attempt, crossing, error.status, error.code, sent=not free, final=ends
             )
+            if not isinstance(
+                error, Unavailable
+            ):  # a ledger that cannot be written would be waited for twice
+                await ended
         raise
     except Exception:
         if not attempt.settled:  # whatever is wrong with us, the ledger keeps no attempt open for it
@@ -129,7 +133,7 @@ def _settle_broken(
     return settle(gateway, call, attempt, usage, status=status, error=code, reading=reading, final=final)
 
 
-async def _refusal(call: Call, destination: Destination, answer: Answer) -> UpstreamRefused:
+async def refusal(call: Call, destination: Destination, answer: Answer) -> UpstreamRefused:
     """An upstream's error reply; its own bytes are kept for a caller of the same dialect.
 
     A credential of ours that it repeats is not.

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from llmgw.gates.state import Call, Gateway, Receive
 
 
+LONGEST_MODEL = 256
+
+
 class ClientGone(Exception):
     """The caller hung up; there is nobody left to answer."""
 
@@ -19,7 +22,7 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -
     length = headers.get(b"content-length")
     if length is not None and length.isdigit() and int(length) > limit:
         raise _too_large(limit)
-    if headers.get(b"content-encoding", b"identity") != b"identity":
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise BadRequest("send the body uncompressed: `content-encoding` is not supported", status=415)
     chunks: list[bytes] = []
     size = 0
@@ -45,4 +48,14 @@ def _too_large(limit: int) -> TooLarge:
 async def read(gateway: Gateway, call: Call) -> None:
     """Set ``call.body`` and ``call.peek``."""
     call.body = await read_body(call.receive, call.headers, gateway.max_body)
-    call.peek = call.dialect.peek(call.body)
+    peek = call.dialect.peek(call.body)
+    check_model(peek.model)
+    call.peek = peek
+
+
+def check_model(name: str) -> None:
+    """BadRequest for what can be no model's name: it stands in headers, in the log and in each row of the ledger."""
+    if len(name) > LONGEST_MODEL or not name.isprintable():
+        raise BadRequest(
+            f"'model' must be at most {LONGEST_MODEL} characters without control characters", param="model"
+        )

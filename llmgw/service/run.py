@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,12 +41,17 @@ from llmgw.storage.ledger import Ledger
 if TYPE_CHECKING:
     import uvicorn
 
+    from llmgw.service.server import Server
+
 log = logging.getLogger("llmgw")
 
 SECRET_KEY_ID = 0
 """The id of the key that `server.secret` stands for; issued keys count from 1."""
 
 TOUCH_SECONDS = 30
+
+STOP_POLL = 0.1
+"""Seconds between two looks at whether to stop, as uvicorn does it."""
 
 CUT_SECONDS = 3
 """What calls get, once they are cut, to tell their callers so."""
@@ -130,8 +136,9 @@ async def serve(launch: Launch, announce: Announce) -> None:
         if threading.current_thread() is threading.main_thread():
             # uvicorn raises a signal once more after draining, which would end the process before the ledger is closed
             signal.signal(signal.SIGTERM, lambda *_: None)
-            if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # its terminal is closed
-                signal.signal(signal.SIGHUP, server.handle_exit)
+            hangup = getattr(signal, "SIGHUP", None)  # its terminal is closed; Windows has none
+            if hangup and signal.getsignal(hangup) is signal.SIG_DFL:
+                signal.signal(hangup, server.handle_exit)
         serving = asyncio.create_task(server.serve([listener]))
         while not server.started and not serving.done():  # noqa: ASYNC110 (uvicorn tells by a flag)
             await asyncio.sleep(0.002)
@@ -145,11 +152,16 @@ async def serve(launch: Launch, announce: Announce) -> None:
                 )
             log.info("llmgw %s is up at %s", __version__, running.url)
             announce(running, server)
-        watching = asyncio.create_task(_watch_control(gateway.keys, control, Path(launch.database)))
-        await serving
-        watching.cancel()
-        control.touch(_taken(gateway.keys.used))
-        log.info("stopped")
+        watching = asyncio.create_task(_watch(gateway, control, launch, running))
+        cutting = asyncio.create_task(_cut(server, gateway, launch.drain_seconds))
+        try:
+            await serving
+        finally:  # also when Ctrl-C has cancelled this
+            watching.cancel()
+            cutting.cancel()
+            with contextlib.suppress(GatewayError):
+                control.touch(_taken(gateway.keys.used))
+            log.info("stopped")
     finally:
         await transport.close()
         ledger.close()
@@ -167,18 +179,35 @@ def _secret_key(secret: str) -> tuple[Key, ...]:
     return (Key(id=SECRET_KEY_ID, name="gateway-secret", hash=sha256(secret.encode()).digest(), admin=True),)
 
 
-async def _watch_control(keys: KeyRing, control: Control, database: Path) -> None:
-    """Notice changes that another program made without moving the stamp, and write down which keys were used."""
+async def _cut(server: Server, gateway: Gateway, seconds: float) -> None:
+    """Once the server stops give calls under way their seconds, less when it is told so twice; then cut them."""
+    while not server.should_exit:  # noqa: ASYNC110 (uvicorn tells by a flag)
+        await asyncio.sleep(STOP_POLL)
+    end = time.monotonic() + seconds
+    while not server.hurry and time.monotonic() < end:  # noqa: ASYNC110 (a signal tells)
+        await asyncio.sleep(STOP_POLL)
+    gateway.stopping = True
+    for task in tuple(server.server_state.tasks):
+        task.cancel()
+
+
+async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Running) -> None:
+    """Notice what others did to the files of this home, and write down which keys were used."""
+    keys, run_file = gateway.keys, Path(launch.run_file)
     seen = control.version()
     while True:
         for _ in range(TOUCH_SECONDS):
             await asyncio.sleep(1)
-            with contextlib.suppress(GatewayError):  # locked or gone: the next second tells
+            gateway.ledger.check()
+            with contextlib.suppress(GatewayError, OSError):  # locked or gone: the next second tells
+                if not run_file.exists():  # without it no command finds this process
+                    _write_private(run_file, msgspec.json.encode(running))
+                control.stamp.renew()
                 if seen != (seen := control.version()):
                     keys.forget()
         if used := _taken(keys.used):
             try:
-                await asyncio.to_thread(_touch, database, used)
+                await asyncio.to_thread(_touch, Path(launch.database), used)
             except GatewayError as error:
                 log.warning("last use of keys not written: %s", error.message)
 

@@ -81,6 +81,7 @@ class Database:
         self.path = path
         self.readonly = readonly
         self._immutable = False
+        self._opened: os.stat_result | None = None
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
 
@@ -93,6 +94,7 @@ class Database:
         database = cls(path.absolute(), readonly=readonly)
         try:
             database._prepare(clock)
+            database._opened = database.path.stat()
         except OSError as error:
             raise ConfigInvalid(
                 f"cannot use {path}: {(error.strerror or str(error)).lower()}",
@@ -169,6 +171,13 @@ class Database:
             connection.close()
             raise
         return connection
+
+    def in_place(self) -> bool:
+        """Whether the file that was opened is still the one at its path: what is written to another is lost."""
+        try:
+            return self._opened is None or os.path.samestat(self._opened, self.path.stat())
+        except OSError:
+            return False
 
     def reader(self) -> sqlite3.Connection:
         """This thread's own read-only connection; closed with the database."""

@@ -6,6 +6,7 @@ written; so whatever a dead process left behind is found by one small index.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -16,7 +17,7 @@ from llmgw.storage.database import BUSY_SECONDS, Database, troubles
 from llmgw.storage.recovery import Recovered, recover
 from llmgw.storage.rows import CODES, USAGE, Dimensions, dimension_of, usage_values, write_requests
 from llmgw.storage.verify import Finding, verify
-from llmgw.storage.writer import Writer
+from llmgw.storage.writer import Writer, lost
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmgw.domain.clock import Clock
+
+log = logging.getLogger(__name__)
 
 _HOLD = """INSERT INTO attempts (request_id, attempt, boot, dimension, state, started_at, model_asked, stream,
     held_cost) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -84,6 +87,13 @@ class Ledger:
     def healthy(self) -> bool:
         """Whether writes go through."""
         return self._writer.healthy
+
+    def check(self) -> None:
+        """Notice that the file was taken away, or is back; to be called now and then."""
+        here = self._database.in_place()
+        if here == self._writer.lost:
+            self._writer.lost = not here
+            log.error("%s", lost(self._database.path).message if not here else "the database is back")
 
     def hold(self, hold: Hold, *, dispatched: bool = True) -> Future[None]:
         """Write an attempt before its bytes leave; ``dispatched`` says that they leave next."""

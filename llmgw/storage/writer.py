@@ -15,10 +15,13 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmgw.errors import Unavailable
 from llmgw.storage.database import BUSY_SECONDS, Database, error_code, is_trouble, unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,8 @@ class Writer:
         self._trouble: sqlite3.Error | None = None
         self._batch_began: float | None = None
         self._gathered = 0
+        self.lost = False
+        """Whether the file was taken away, so that no write is worth anything until it is back."""
         self.rollbacks = 0
         """How often a transaction was taken back: what was remembered of its effects no longer holds."""
         self._connection: sqlite3.Connection | None = self._connect()
@@ -73,7 +78,7 @@ class Writer:
         """Whether the last write worked and none hangs."""
         began = self._batch_began
         hangs = began is not None and time.monotonic() - began > 2 * self._patience
-        return self._trouble is None and not hangs and self._thread.is_alive()
+        return self._trouble is None and not (hangs or self.lost) and self._thread.is_alive()
 
     def submit(self, apply: Apply, item: Any, *, keep: bool = False) -> asyncio.Future[None]:
         """A future that resolves once the item is committed. Cancelling the future does not undo the write."""
@@ -81,6 +86,8 @@ class Writer:
         with self._lock:
             if self._closed:
                 _fail(future, Unavailable("the ledger is closed", code="storage_unavailable"))
+            elif self.lost and not keep:
+                _fail(future, lost(self._database.path))
             elif not keep and self._queue.qsize() >= MOST_WAITING:
                 _fail(future, Unavailable("too many writes wait for the disk", code="storage_unavailable"))
             else:
@@ -196,6 +203,15 @@ class Writer:
         if self._strict:
             connection.execute("PRAGMA synchronous = FULL")
         return connection
+
+
+def lost(path: Path) -> Unavailable:
+    """The refusal of writes to a file that is not in its place any more."""
+    return Unavailable(
+        f"{path} was moved, deleted or replaced while the gateway ran",
+        hint="put it back, or `llmgw restart`",
+        code="storage_unavailable",
+    )
 
 
 def _resolve(writes: list[_Write], failures: list[Exception | None]) -> None:

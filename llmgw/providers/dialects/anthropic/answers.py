@@ -12,6 +12,7 @@ from llmgw.errors import BadRequest, UpstreamFailed
 from llmgw.providers.base import Reading
 from llmgw.providers.dialects.anthropic.content import parse_content, render_part
 from llmgw.providers.dialects.anthropic.decoding import decode
+from llmgw.providers.dialects.anthropic.errors import read_error
 from llmgw.providers.dialects.anthropic.reasons import read_reason, write_reason
 from llmgw.providers.dialects.anthropic.usage import read_usage, write_usage
 
@@ -35,8 +36,9 @@ encode = msgspec.json.Encoder().encode
 def _message(body: bytes) -> _Message:
     try:
         return decode(MESSAGE, body)
-    except BadRequest as problem:
-        raise UpstreamFailed(f"the upstream's reply is no Anthropic message: {problem.message}") from None
+    except BadRequest:
+        said, _ = read_error(UpstreamFailed.status, body)
+        raise UpstreamFailed(f"the upstream's reply is no Anthropic message: {said}") from None
 
 
 def parse_answer(body: bytes) -> ChatAnswer:

@@ -57,6 +57,7 @@ REQUEST = msgspec.json.Decoder(_Request)
 FIELDS = msgspec.json.Decoder(dict[str, Raw])
 KNOWN = {field.name for field in msgspec.structs.fields(_Request)} | set(GATEWAY_FIELDS)
 BILLING = "x-anthropic-billing-header"
+ANYTHING = msgspec.json.Decoder()
 CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
 TOOL_FIELDS = {"type", "name", "description", "input_schema", "strict", "cache_control"}
 
@@ -166,8 +167,8 @@ def _extra(wire: _Request, body: bytes, lost: set[str]) -> Json:
     for name, known in (("output_config", {"format", "effort"}), ("metadata", {"user_id"})):
         lost.update(f"{name}.{field}" for field in (getattr(wire, name) or {}).keys() - known)
     unknown = {
-        name: msgspec.json.decode(value)
-        for name, value in FIELDS.decode(body).items()
+        name: decode(ANYTHING, value, name)
+        for name, value in decode(FIELDS, body).items()
         if name not in KNOWN and bytes(value) != b"null"
     }
     return unknown | dict.fromkeys(sorted(lost), True)

@@ -15,6 +15,7 @@ from llmgw.providers.dialects.anthropic.decoding import decode
 
 GATEWAY_FIELDS = ("force_tier", "context", "idempotency_key")
 NOTHING = Raw(b"")
+MOST_TOKENS = 2**31 - 1
 
 
 class _Counted(Struct):
@@ -30,7 +31,7 @@ class _Counted(Struct):
 
 class _Call(_Counted, kw_only=True):
     # Zero is a call that only warms the prompt cache.
-    max_tokens: Annotated[int, Meta(ge=0)]
+    max_tokens: Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
 
 
 C = TypeVar("C", bound=_Counted)
@@ -101,7 +102,7 @@ def relay_body(body: bytes, seen: Peek, upstream: Upstream, model: str) -> bytes
     unsupported = upstream.provider.unsupported
     if model == seen.model and not seen.gateway_fields and not unsupported:
         return body
-    fields = FIELDS.decode(body)
+    fields = decode(FIELDS, body)
     kept = {
         name: value
         for name, value in fields.items()

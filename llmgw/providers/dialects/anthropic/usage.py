@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmgw.domain.usage import Usage
+from llmgw.domain.usage import MOST_TOKENS, Usage
 from llmgw.providers.dialects.anthropic.decoding import as_dict
 
 Json = dict[str, Any]
 
 
 def _count(value: object) -> int:
-    """A count that is never negative, whatever a proxy sends."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1 << 53:
+    """A count that is never negative nor beyond reason, whatever a proxy sends."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MOST_TOKENS:
         return 0
     return int(value)
 

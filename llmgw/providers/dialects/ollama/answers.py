@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from llmgw.domain.chat import ChatAnswer, Choice, FinishReason, Part, Text, Thinking, ToolCall
-from llmgw.domain.usage import Usage
+from llmgw.domain.usage import MOST_TOKENS, Usage
 from llmgw.errors import UpstreamFailed
 from llmgw.providers.base import Reading
 
@@ -113,7 +113,8 @@ def read_usage(line: Line) -> Usage | None:
 
     Old servers leave ``prompt_eval_count`` out when the whole prompt was cached: marked ``estimated`` with no input.
     """
-    if line.prompt_eval_count is None and line.eval_count is None:
+    counts = (line.prompt_eval_count, line.eval_count)
+    if counts == (None, None) or not all(0 <= (count or 0) <= MOST_TOKENS for count in counts):
         return None
     return Usage(
         input_tokens=line.prompt_eval_count or 0,
@@ -136,7 +137,7 @@ def created(line: Line) -> int:
     """Unix seconds, 0 when it does not say."""
     try:
         return int(datetime.fromisoformat(line.created_at).timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
 
 

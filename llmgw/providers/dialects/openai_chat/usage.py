@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
-from llmgw.domain.usage import Usage
-
-_CEILING = 10**12  # a count beyond this is a fault of the upstream, and must still fit a ledger column
+from llmgw.domain.usage import MOST_TOKENS, Usage
 
 
 def read_usage(told: object) -> Usage | None:
@@ -89,9 +86,9 @@ def _part(told: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 
 def _first(told: Mapping[str, Any], *names: str) -> int:
-    """The first count among these names that is above zero."""
+    """The first count among these names that is above zero, and within reason."""
     for name in names:
         value = told.get(name)
-        if isinstance(value, int | float) and isfinite(value) and value > 0:
-            return min(int(value), _CEILING)
+        if isinstance(value, int | float) and 0 < value <= MOST_TOKENS:
+            return int(value)
     return 0

@@ -12,7 +12,7 @@ from support.recorded import ANTHROPIC, recorded
 from llmgw.domain.usage import Usage
 from llmgw.providers.dialects.anthropic.usage import merge_usage, read_usage, write_usage
 
-COUNT = st.integers(0, 10**9)
+COUNT = st.integers(0, 10**8)
 NUMBERS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
 
