@@ -113,7 +113,7 @@ async def pass_stream(
         while chunk is not None:
             data = crossing.feed(chunk)
             if crossing.ending and not attempt.settled:
-                await _settle_stream(gateway, call, attempt, crossing)
+                await _settle_stream(gateway, call, attempt, crossing, final=final)
             if held or not data.endswith(EVENT_ENDS):
                 data = _whole_events(held, data)
             if data:
@@ -124,7 +124,7 @@ async def pass_stream(
     except UpstreamFailed:
         if not attempt.settled:  # a connection may break once all is said
             raise
-    await _end_stream(gateway, call, attempt, answer, crossing, bytes(held))
+    await _end_stream(gateway, call, attempt, answer, crossing, bytes(held), final=final)
 
 
 def _whole_events(held: bytearray, data: bytes) -> bytes:
@@ -183,7 +183,14 @@ async def _instead(
 
 
 async def _end_stream(
-    gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange, held: bytes
+    gateway: Gateway,
+    call: Call,
+    attempt: Attempt,
+    answer: Answer,
+    crossing: Exchange,
+    held: bytes,
+    *,
+    final: bool,
 ) -> None:
     """The upstream is done: settle a stream without a terminal marker, say what is left to say, close."""
     name = attempt.destination.upstream.name
@@ -191,7 +198,7 @@ async def _end_stream(
     if not (call.replied or attempt.settled or crossing.reading().whole):
         raise UpstreamFailed(f"{name} ended its stream before it began")
     if not attempt.settled:
-        reading = await _settle_stream(gateway, call, attempt, crossing)
+        reading = await _settle_stream(gateway, call, attempt, crossing, final=final)
         if not (reading.whole or crossing.ending):
             if _is_event(tail):  # without the blank line that should follow it
                 await call.send({"type": "http.response.body", "body": tail + b"\n\n", "more_body": True})
@@ -206,9 +213,13 @@ async def _end_stream(
     await call.send({"type": "http.response.body", "body": tail, "more_body": False})
 
 
-async def _settle_stream(gateway: Gateway, call: Call, attempt: Attempt, crossing: Exchange) -> Reading:
+async def _settle_stream(
+    gateway: Gateway, call: Call, attempt: Attempt, crossing: Exchange, *, final: bool
+) -> Reading:
+    """Put a stream into the ledger; one that holds nothing but an error may still be answered by somebody else."""
     reading = crossing.reading()
-    if reading.error and not call.replied:
+    relayed = call.dialect.name == attempt.destination.dialect.name
+    if reading.error and not call.replied and not (final and relayed):
         raise _none(attempt, reading.error)
     _warn(call, crossing)
     broken = "" if reading.whole and not reading.error else UpstreamFailed.code

@@ -19,7 +19,7 @@ from llmgw.providers.transport import UNREACHABLE
 
 if TYPE_CHECKING:
     from llmgw.gates.state import Attempt, Call, Destination, Gateway
-    from llmgw.providers.base import Answer
+    from llmgw.providers.base import Answer, Headers
 
 log = logging.getLogger("llmgw.dispatch")
 
@@ -65,17 +65,7 @@ async def _try(
     try:
         await held
         sent = True
-        url, stream = target_url(call, destination), call.peek.stream
-        answer = await gateway.send(destination, url, headers, body, stream=stream)
-        try:
-            if answer.status >= 300 or answer.status in NO_ANSWER:
-                raise await refusal(call, destination, answer)
-            if call.peek.stream:
-                await pass_stream(gateway, call, attempt, answer, crossing, final=final)
-            else:
-                await pass_plain(gateway, call, attempt, answer, crossing, await answer.read(), final=final)
-        finally:
-            await answer.close()
+        await _ask(gateway, call, attempt, crossing, headers, body, final=final)
     except asyncio.CancelledError:
         if not attempt.settled:
             status, code = (Unavailable.status, STOPPING) if gateway.stopping else (499, "cancelled")
@@ -85,14 +75,12 @@ async def _try(
         raise
     except GatewayError as error:
         if not attempt.settled:
-            free = not sent or error.code == UNREACHABLE or isinstance(error, UpstreamRefused)
-            ends = final or _ends(call, error)
+            worked = sent and error.code != UNREACHABLE and not isinstance(error, UpstreamRefused)
+            final = final or _ends(call, error)
             ended = _settle_broken(
-                gateway, call, attempt, crossing, error.status, error.code, sent=not free, final=ends
+                gateway, call, attempt, crossing, error.status, error.code, sent=worked, final=final
             )
-            if not isinstance(
-                error, Unavailable
-            ):  # a ledger that cannot be written would be waited for twice
+            if sent:  # else the ledger cannot be written, which need not be waited for twice
                 await ended
         raise
     except Exception:
@@ -100,6 +88,29 @@ async def _try(
             usage = unseen(call, attempt, gateway.clock.tick()) if sent else NOTHING
             await settle(gateway, call, attempt, usage, status=Internal.status, error=Internal.code)
         raise
+
+
+async def _ask(
+    gateway: Gateway,
+    call: Call,
+    attempt: Attempt,
+    crossing: Exchange,
+    headers: Headers,
+    body: bytes,
+    *,
+    final: bool,
+) -> None:
+    destination, stream = attempt.destination, call.peek.stream
+    answer = await gateway.send(destination, target_url(call, destination), headers, body, stream=stream)
+    try:
+        if answer.status >= 300 or answer.status in NO_ANSWER:
+            raise await refusal(call, destination, answer)
+        if stream:
+            await pass_stream(gateway, call, attempt, answer, crossing, final=final)
+        else:
+            await pass_plain(gateway, call, attempt, answer, crossing, await answer.read(), final=final)
+    finally:
+        await answer.close()
 
 
 def _settle_broken(

@@ -193,15 +193,15 @@ async def _cut(server: Server, gateway: Gateway, seconds: float) -> None:
 
 async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Running) -> None:
     """Notice what others did to the files of this home, and write down which keys were used."""
-    keys, run_file = gateway.keys, Path(launch.run_file)
+    keys = gateway.keys
     seen = control.version()
     while True:
         for _ in range(TOUCH_SECONDS):
             await asyncio.sleep(1)
             gateway.ledger.check()
             with contextlib.suppress(GatewayError, OSError):  # locked or gone: the next second tells
-                if not run_file.exists():  # without it no command finds this process
-                    _write_private(run_file, msgspec.json.encode(running))
+                if not os.path.exists(launch.run_file):  # noqa: PTH110, ASYNC240 (without it no command finds this process)
+                    _write_private(Path(launch.run_file), msgspec.json.encode(running))
                 control.stamp.renew()
                 if seen != (seen := control.version()):
                     keys.forget()
