@@ -43,3 +43,8 @@ class Budget(Struct, frozen=True, kw_only=True):
     soft: int | None = None
     warn: tuple[int, ...] = ()
     on_exceed: str = "stop"
+
+    @property
+    def name(self) -> tuple[Scope, Window, Unit]:
+        """What tells it from every other budget."""
+        return self.scope, self.window, self.unit

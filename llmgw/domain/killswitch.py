@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+PAID = "paid"
+"""The scope of whatever costs money."""
+
 
 class Mode(StrEnum):
     """From open to shut: nothing, a pause before each call, local targets only, nothing at all."""

@@ -39,5 +39,7 @@ def parse_scope(text: str) -> Scope:
     if kind == ScopeKind.ALL and not colon:
         return ALL
     if kind not in ScopeKind.__members__.values() or kind == ScopeKind.ALL or not name:
-        raise ValueError(f"not a scope: {text!r}; write all, or one of tenant user key tag tier provider model as key:NAME")
+        raise ValueError(
+            f"not a scope: {text!r}; write all, or one of tenant user key tag tier provider model as key:NAME"
+        )
     return Scope(ScopeKind(kind), name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from llmgw.gates.credential import outgoing, target_url
+from llmgw.gates.killswitch import permit
 from llmgw.gates.reply import RawHeaders, passed_headers
 from llmgw.gates.route import route
 from llmgw.providers.dialects.anthropic import peek_count
@@ -22,6 +23,7 @@ async def count_tokens(gateway: Gateway, call: Call) -> tuple[int, RawHeaders, b
     """Status, headers and body of a ``count_tokens`` reply; it is free, so the ledger has no row of it."""
     call.peek = peek_count(call.body)
     await route(gateway, call)
+    await permit(gateway, call)
     destination = gateway.router.destination(call.route.targets[0])
     if destination.upstream.provider.dialect == "anthropic":
         body = call.dialect.relay_body(call.body, call.peek, destination.upstream, destination.target.model)

@@ -11,6 +11,7 @@ from llmgw.domain.usage import Usage
 from llmgw.errors import GatewayError, Internal, UpstreamFailed, UpstreamRefused
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.exchange import Exchange, exchange
+from llmgw.gates.killswitch import permit_target
 from llmgw.gates.reply import (
     RawHeaders,
     cost_text,
@@ -20,7 +21,9 @@ from llmgw.gates.reply import (
     send_whole,
     wants_meta,
 )
-from llmgw.gates.settle import measured, reserve, settle, unseen
+from llmgw.gates.reserve import OverBudget, downgrade, reserve
+from llmgw.gates.settle import measured, settle, unseen
+from llmgw.gates.throttle import throttle_target
 from llmgw.providers.transport import UNREACHABLE
 
 if TYPE_CHECKING:
@@ -37,18 +40,32 @@ NOTHING = Usage()
 
 async def dispatch(gateway: Gateway, call: Call) -> None:
     """Answer the caller from the first target that can; the last failure is raised when none does."""
-    last = call.route.targets[-1]
-    for target in call.route.targets:
+    targets = list(call.route.targets)
+    failure: GatewayError | None = None
+    for target in targets:  # which a downgrade makes longer
         destination = gateway.router.destination(target)
+        tokens, attempts, lease = call.tokens, call.attempts, None
         try:
+            permit_target(gateway, call, target)
+            lease = throttle_target(gateway, call, target)
             crossing = exchange(call, destination)
-            await _try(gateway, call, destination, crossing, final=target is last)
+            await _try(gateway, call, destination, crossing, final=target is targets[-1])
+        except OverBudget as refusal:
+            targets += downgrade(gateway, call, refusal.refusal, targets)
+            log.info("%s: %s", call.shown_id, refusal.message)
+            failure = failure or refusal
         except GatewayError as error:
-            if target is last or call.replied or _about_request(error):
+            if target is targets[-1] or call.replied or _about_request(error):
                 raise
+            failure = error
             log.warning("%s: %s failed (%s), next target", call.shown_id, target.name, error.code)
         else:
             return
+        finally:
+            if lease is not None:
+                lease.close(call.tokens - tokens, made=call.attempts > attempts)
+    if failure is not None:
+        raise failure
 
 
 def _about_request(error: GatewayError) -> bool:
@@ -61,16 +78,17 @@ async def _try(
     """One attempt from hold to settled row, however it ends."""
     headers, body = outgoing(call, destination), crossing.request()
     attempt, hold = reserve(gateway, call, destination)
-    held = gateway.ledger.hold(hold)
     sent = False
     try:
-        await held
+        await gateway.ledger.hold(hold)
         sent = True
         url, stream = target_url(call, destination), call.peek.stream
         answer = await gateway.send(destination, url, headers, body, stream=stream)
         try:
             if answer.status >= 400:
                 raise await _refusal(call, destination, answer)
+            if call.stopped is not None:
+                raise asyncio.CancelledError  # the transport loses one that meets an answer
             if call.peek.stream:
                 await _stream(gateway, call, attempt, answer, crossing)
             else:
@@ -79,7 +97,11 @@ async def _try(
             await answer.close()
     except asyncio.CancelledError:
         if not attempt.settled:
-            _settle_broken(gateway, call, attempt, crossing, 499, "cancelled", sent=sent, final=True)
+            stop = call.stopped
+            status, code = (499, "cancelled") if stop is None else (stop.status, stop.code)
+            settled = _settle_broken(gateway, call, attempt, crossing, status, code, sent=sent, final=True)
+            if stop is not None:  # its caller is still there, and hears of it after the ledger
+                await settled
         raise
     except GatewayError as error:
         if not attempt.settled:
@@ -185,21 +207,37 @@ async def _stream(gateway: Gateway, call: Call, attempt: Attempt, answer: Answer
     """Pass a stream on chunk by chunk; the row is committed before the chunk that completes it leaves."""
     crossing.begin()
     send = call.send
+    rest = b""
     while (chunk := await answer.chunk()) is not None:
+        if gateway.killswitch.look(gateway):
+            await asyncio.sleep(0)  # where this very call ends, if the switch has hit it
+        if call.stopped is not None or call.finished:
+            raise asyncio.CancelledError  # the transport loses one that meets a chunk
         data = crossing.feed(chunk)
         if attempt.first_byte is None:
             attempt.first_byte = gateway.clock.tick()
         if crossing.ending and not attempt.settled:
             await _settle_stream(gateway, call, attempt, crossing)
+        if not data.endswith(b"\n\n"):  # an error can follow a whole event only
+            data = rest + data
+            end = _whole(data)
+            data, rest = data[:end], data[end:]
+        elif rest:
+            data, rest = rest + data, b""
         if data:
             if not call.replied:
                 await _begin_stream(call, attempt, answer, crossing)
             await send({"type": "http.response.body", "body": data, "more_body": True})
-    await _end_stream(gateway, call, attempt, answer, crossing)
+    await _end_stream(gateway, call, attempt, answer, crossing, rest)
+
+
+def _whole(data: bytes) -> int:
+    """Where the last whole event of a stream's bytes ends."""
+    return max(data.rfind(end) + len(end) if end in data else 0 for end in (b"\n\n", b"\r\n\r\n"))
 
 
 async def _end_stream(
-    gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange
+    gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange, rest: bytes
 ) -> None:
     """The upstream is done: settle a stream without a terminal marker, say what is left to say, close."""
     name = attempt.destination.upstream.name
@@ -212,6 +250,7 @@ async def _end_stream(
             raise UpstreamFailed(f"{name} cut its stream off")
     if not call.replied:
         await _begin_stream(call, attempt, answer, crossing)
+    tail = rest + tail
     if wants_meta(call):
         tail += call.dialect.stream_meta(meta_of(call, attempt, gateway.clock.tick(), crossing.dropped))
     call.finished = True

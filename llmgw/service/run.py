@@ -13,8 +13,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -22,20 +24,29 @@ from filelock import FileLock, Timeout
 from llmgw import __version__
 from llmgw.api.app import build
 from llmgw.config.prices import load_prices
+from llmgw.domain.budget import Budget
 from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.identity import Key
+from llmgw.domain.killswitch import Kill, Mode
 from llmgw.errors import Conflict, GatewayError, Internal, NotAllowed
 from llmgw.gates.authenticate import KeyRing
 from llmgw.gates.catalogue import Catalogue
+from llmgw.gates.killswitch import BY_ITSELF, KillSwitch
+from llmgw.gates.reserve import Purse
 from llmgw.gates.route import Router
 from llmgw.gates.state import Gateway
+from llmgw.gates.throttle import Throttle
 from llmgw.providers.registry import target_dialect
 from llmgw.providers.transport import Transport
 from llmgw.service.launch import Launch
 from llmgw.service.logs import configure
 from llmgw.service.running import Running
+from llmgw.service.telling import Teller
+from llmgw.storage.budgets import Budgets
 from llmgw.storage.control import Control
+from llmgw.storage.kills import Kills
 from llmgw.storage.ledger import Ledger
+from llmgw.storage.limits import Limits
 
 if TYPE_CHECKING:
     import uvicorn
@@ -46,6 +57,9 @@ SECRET_KEY_ID = 0
 """The id of the key that `server.secret` stands for; issued keys count from 1."""
 
 TOUCH_SECONDS = 30
+
+DECLARED = "declared_budget"
+"""The setting that remembers which budget the configuration declared last."""
 
 Announce = Callable[[Running, "uvicorn.Server"], None]
 """Told what is running, and the server, whose ``should_exit`` ends it as SIGTERM would."""
@@ -95,17 +109,31 @@ async def serve(launch: Launch, announce: Announce) -> None:
     transport = Transport()
     try:
         recovered = ledger.recover()
+        budgets = Budgets(control)
+        _declare(control, budgets, launch.daily_budget)
         gateway = Gateway(
             catalogue=Catalogue(),
             clock=SYSTEM_CLOCK,
             keys=KeyRing(lambda: (*_secret_key(launch.secret), *control.load_keys()), control.stamp.read),
+            killswitch=KillSwitch(
+                Kills(control).list,
+                control.stamp.read,
+                partial(_keep_kill, Path(launch.database)),
+                launch.trips,
+            ),
             ledger=ledger,
+            limits=Throttle(Limits(control).list, control.stamp.read, SYSTEM_CLOCK, launch.limits),
             prices=load_prices(launch.prices, Path(launch.database).with_name("prices.toml")),
+            purse=Purse(
+                budgets, control.stamp.read, ZoneInfo(launch.timezone), Teller(Path(launch.database)).tell
+            ),
             router=Router(launch.plan, launch.upstreams, target_dialect),
             transport=transport,
             max_body=int(launch.max_body_mb * 1_048_576),
             last_id=ledger.last_id(),
         )
+        gateway.purse.refresh(SYSTEM_CLOCK.now())
+        gateway.killswitch.look(gateway)
         server = uvicorn.Server(
             uvicorn.Config(
                 build(gateway, launch.cors_origins),
@@ -138,9 +166,11 @@ async def serve(launch: Launch, announce: Announce) -> None:
                 )
             log.info("llmgw %s is up at %s", __version__, running.url)
             announce(running, server)
-        watching = asyncio.create_task(_watch_control(gateway.keys, control, Path(launch.database)))
+        switching = asyncio.create_task(gateway.killswitch.watch(gateway))
+        watching = asyncio.create_task(_watch_control(gateway, control, Path(launch.database)))
         await serving
         watching.cancel()
+        switching.cancel()
         control.touch(_taken(gateway.keys.used))
         log.info("stopped")
     finally:
@@ -160,7 +190,23 @@ def _secret_key(secret: str) -> tuple[Key, ...]:
     return (Key(id=SECRET_KEY_ID, name="gateway-secret", hash=sha256(secret.encode()).digest(), admin=True),)
 
 
-async def _watch_control(keys: KeyRing, control: Control, database: Path) -> None:
+def _declare(control: Control, budgets: Budgets, declared: Budget | None) -> None:
+    """Put a declared budget in force if it is another one than before, and nobody has put their own in its place."""
+    text = "" if declared is None else msgspec.json.encode(declared).decode()
+    before = control.setting(DECLARED) or ""
+    if text == before:
+        return
+    old = msgspec.json.decode(before, type=Budget) if before else None
+    stored = {budget.name: budget for budget in budgets.list()}
+    if old is not None and stored.get(old.name) == old:
+        budgets.remove(old.scope, old.window, old.unit)
+        del stored[old.name]
+    if declared is not None and declared.name not in stored:
+        budgets.set(declared)
+    control.set(DECLARED, text)
+
+
+async def _watch_control(gateway: Gateway, control: Control, database: Path) -> None:
     """Notice changes that another program made without moving the stamp, and write down which keys were used."""
     seen = control.version()
     while True:
@@ -168,12 +214,24 @@ async def _watch_control(keys: KeyRing, control: Control, database: Path) -> Non
             await asyncio.sleep(1)
             with contextlib.suppress(GatewayError):  # locked or gone: the next second tells
                 if seen != (seen := control.version()):
-                    keys.forget()
-        if used := _taken(keys.used):
+                    gateway.keys.forget()
+                    gateway.limits.forget()
+                    gateway.purse.forget()
+                    gateway.killswitch.forget()
+        if used := _taken(gateway.keys.used):
             try:
                 await asyncio.to_thread(_touch, database, used)
             except GatewayError as error:
                 log.warning("last use of keys not written: %s", error.message)
+
+
+def _keep_kill(database: Path, kill: Kill) -> None:
+    """Write a switch down; one that threw itself leaves alone what somebody else has thrown meanwhile."""
+    with Control(database) as control:
+        if kill.mode is Mode.OFF:
+            Kills(control).remove(kill.scope)
+        else:
+            Kills(control).set(kill, replace=kill.by != BY_ITSELF)
 
 
 def _touch(database: Path, used: dict[int, int]) -> None:

@@ -102,6 +102,8 @@ _CONTROL = (
     """CREATE TABLE notices (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL UNIQUE,
     message TEXT NOT NULL)""",
+    # Requests that may have spent at several targets, which roll-ups keep under the last one.
+    "CREATE INDEX requests_several ON requests (started_at) WHERE attempts > 1",
     *(
         f"CREATE TRIGGER {table}_{done} AFTER {event} ON {table} {_BUMP}"
         for table in ("budgets", "limits", "kills")
