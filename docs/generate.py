@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
-from words import ANSWER_HEADERS, FIELDS, LOCAL_LLM, META, OTHER_VARIABLES, PATHS, PROSE, REQUEST_HEADERS
+from words import (
+    ANSWER_HEADERS,
+    BUDGET,
+    FIELDS,
+    LOCAL_LLM,
+    META,
+    OTHER_VARIABLES,
+    PATHS,
+    PROSE,
+    REQUEST_HEADERS,
+)
 
 from llmgw import errors
-from llmgw.api import anthropic, health, models, openai
+from llmgw.api import admin, anthropic, budget, health, models, openai
 from llmgw.cli import app as cli
 from llmgw.cli.grammar import EXAMPLES
 from llmgw.cli.options import global_params
@@ -277,7 +287,6 @@ def environment_page() -> str:
         names = [f"LLMGW_{each.upper()}" for each, value in static.items() if value == option]
         rows.append((code(names), f"`{'.'.join(option)}`", described[".".join(option)]))
     legacy = {name: f"`{'.'.join(option)}`" for name, option in environment.LEGACY.items()} | LOCAL_LLM
-    later = environment.LATER | {f"{name}*": why for name, why in environment.LATER_PREFIXES.items()}
     credentials = [
         (f"`{each.name}`", code(each.credentials)) for each in providers().values() if each.credentials
     ]
@@ -293,7 +302,7 @@ def environment_page() -> str:
         "## Names of LLM Gateway v2.0",
         defined(("variable", "sets"), legacy),
         PROSE["later"],
-        defined(("variable", "why"), later),
+        defined(("variable", "why"), environment.LATER),
     )
 
 
@@ -301,7 +310,12 @@ def routes() -> list[tuple[str, str]]:
     """Method and path of everything that is served."""
     nothing: Any = None
     hot = [*openai.hot_paths(nothing), *anthropic.hot_paths(nothing)]
-    rest = [("GET", route.path) for room in (models, health) for route in room.routes(nothing)]
+    rest = [
+        (method, route.path)
+        for room in (models, health, budget, admin)
+        for route in room.routes(nothing)
+        for method in sorted((route.methods or {"GET"}) - {"HEAD"})
+    ]
     return [*hot, *rest, ("GET", "/")]
 
 
@@ -344,6 +358,9 @@ def http_page() -> str:
         "## gateway_meta",
         PROSE["meta"],
         defined(("member", "meaning"), META),
+        "## GET /api/budget",
+        PROSE["budget"],
+        defined(("member", "meaning"), BUDGET),
         "## Virtual models",
         defined(
             ("model", "tiers, in this order"),

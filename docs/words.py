@@ -15,7 +15,8 @@ ANSWER_HEADERS = {
     "x-llmgw-tier": "`local`, `cheap` or `premium`",
     "x-llmgw-cost": "dollars, exact, on plain answers; `unknown` where no price is known",
     "x-llmgw-cache": "`bypass`: no cache was asked",
-    "x-llmgw-budget-left": "`unlimited`: there are no budgets",
+    "x-llmgw-budget-left": "dollars that the tightest ceiling still leaves for such calls; `unlimited` where none holds",
+    "x-llmgw-budget-warning": "the budget that has passed a mark, and what is spent of it",
     "x-llmgw-fallbacks": "how many targets failed before this one, where any did",
     "x-llmgw-dropped": "fields that a translation had to leave out, comma separated",
     "x-llmgw-warning": "what else is worth knowing, as an Ollama context that was too small",
@@ -26,6 +27,18 @@ FIELDS = {
     "context": "an object about where the question comes from; accepted, and not used yet",
     "idempotency_key": "a text of the caller's own; accepted, and not used yet",
 }
+BUDGET = {
+    "date": "today, in the gateway's time zone",
+    "daily_spent": "dollars that today's requests cost, of everybody",
+    "request_count": "today's requests",
+    "cheap_cost": "dollars of those that the cheap tier answered",
+    "premium_cost": "dollars of those that the premium tier answered",
+    "cache_hits": "requests that a cache answered",
+    "level": "the highest mark of the budget `all` for a day that is reached: `ok`, `soft`, `medium` or `hard`",
+    "limits": "its marks `soft`, `medium` and `hard` in dollars; null where there is none",
+    "remaining": "dollars neither spent nor held of its ceiling; null without one",
+    "reset_at": "when the day ends, with its offset from UTC",
+}
 META = {
     "request_id": "as `x-llmgw-request-id`",
     "latency_ms": "milliseconds since the request arrived",
@@ -33,7 +46,7 @@ META = {
     "cache": "`bypass`",
     "cost_nanousd": "cost in nano-dollars; null where no price is known",
     "cost_usd": "the same in dollars, as a decimal text",
-    "budget_left_usd": "null: there are no budgets",
+    "budget_left_usd": "dollars that the tightest ceiling still leaves, as a decimal text; null where none holds",
     "routing": "`tier`, `target`, `reason` in words, and `attempts`",
     "dropped": "fields that a translation had to leave out",
 }
@@ -44,6 +57,8 @@ PATHS = {
     "/v1/chat/completions": "OpenAI chat completions, plain and streamed",
     "/v1/messages": "Anthropic Messages, plain and streamed",
     "/v1/messages/count_tokens": "the tokens of a call without making it: asked of Anthropic, estimated for other targets",
+    "/api/budget": "how today stands: what was spent, and how far the day's budget of everybody is from its marks",
+    "/admin/kill-switch": "LLM Gateway v2.0's kill switch, `?action=enable`, `disable` or `status`; takes an admin key",
     "/health": "whether the gateway is well; no key needed, no secret told; 503 when the ledger cannot be written",
     "/healthz": "as `/health`",
     "/api/health": "as `/health`",
@@ -83,7 +98,8 @@ helps, a hint. Metrics and logs carry the code alone; no message holds a secret.
 body. Some places are more exact:""",
     "error headers": """\
 Statuses 402, 403 and 413 come with `x-should-retry: false`, 401 with `www-authenticate`; `retry-after` of a provider is
-passed on.""",
+passed on. A 429 of the gateway's own has an exact `retry-after` and `retry-after-ms`, and what is left of the
+[limit](../guides/limits.md) under the names that the caller's SDK knows.""",
     "providers": """\
 `llmgw provider list --all` shows the same with what is in use. The tier is that of a provider's models whose price is
 not known; a known price decides for itself. A variable may have `LLMGW_` before it, or `_FILE` behind it and then names
@@ -105,6 +121,8 @@ the shape of the caller's dialect as every [error](errors.md).""",
 Every header of the provider is passed on too (rate limits, request ids, `retry-after`), but for those about its own
 connection: {}.""",
     "fields": "They may stand in the body of a call on both surfaces and are never sent on.",
+    "budget": """\
+The figures that LLM Gateway v2.0 had, for any key. More is told by `llmgw budget list --json`.""",
     "meta": """\
 Added to an answer that asks for it: by a field of the gateway, a virtual model or the header `x-llmgw-meta: body`. A
 stream carries it in a comment line before it closes.""",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from llmgw.errors import GatewayError, Internal
 from llmgw.gates.authenticate import authenticate
 from llmgw.gates.counting import count_tokens
+from llmgw.gates.killswitch import admit
 from llmgw.gates.pipeline import run
 from llmgw.gates.read import ClientGone, read_body
 from llmgw.gates.reply import own_headers, send_error, send_whole
@@ -32,6 +33,7 @@ def hot_paths(gateway: Gateway) -> dict[tuple[str, str], Handler]:
         call = Call(gateway, "count_tokens", dialect, scope, receive, send)
         try:
             authenticate(gateway, call)
+            admit(gateway, call)
             call.body = await read_body(receive, call.headers, gateway.max_body)
             status, headers, body = await count_tokens(gateway, call)
         except ClientGone:
@@ -44,6 +46,8 @@ def hot_paths(gateway: Gateway) -> dict[tuple[str, str], Handler]:
             await send_error(send, dialect, fault, call.shown_id, own_headers(call))
         else:
             await send_whole(send, status, headers + own_headers(call), body, b"application/json")
+        finally:
+            gateway.killswitch.running.pop(call, None)
 
     return {
         ("POST", "/v1/messages"): messages,

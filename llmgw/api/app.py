@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llmgw import __version__
-from llmgw.api import anthropic, health, models, openai
+from llmgw.api import admin, anthropic, budget, health, models, openai
 from llmgw.api.asgi import Front, Handler
 from llmgw.errors import BadRequest, NotFound
 from llmgw.providers.registry import caller_dialect
@@ -31,6 +31,8 @@ def build(gateway: Gateway, cors_origins: tuple[str, ...] = ()) -> Handler:
             Route("/api/hello", _welcome),
             *models.routes(gateway),
             *health.routes(gateway),
+            *budget.routes(gateway),
+            *admin.routes(gateway),
         ],
         exception_handlers={HTTPException: _unknown},
     )

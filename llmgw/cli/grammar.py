@@ -14,7 +14,7 @@ from llmgw.errors import BadRequest
 
 EXAMPLES = "Examples:"
 OTHER_WORDS = {
-    "add": "create", "delete": "remove", "down": "stop", "get": "show", "ls": "list", "new": "create",
+    "add": "create", "delete": "remove", "disable": "off", "down": "stop", "enable": "on", "get": "show", "ls": "list", "new": "create",
     "ps": "status", "rm": "remove", "run": "serve", "start": "serve", "up": "serve",
 }  # fmt: skip
 """What other programs call our commands."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from llmgw.cli import completing, notices, options
+from llmgw.cli.programs import variables
 from llmgw.cli.ranges import parse_span
-from llmgw.errors import BadRequest
+from llmgw.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
     from llmgw.config.model import Settings
@@ -96,3 +99,24 @@ def _key(paths: Paths, settings: Settings, name: str, *, issue: bool) -> str:
     if issued:
         notices.note(f"issued key `{name}`, kept in {paths.keys}")
     return token
+
+
+CREDENTIALS = {"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"}
+"""Of these a program may get one: with both Claude Code complains, and who else reads them takes the first."""
+
+
+def executable(program: str) -> str:
+    """Where a program lies; NotFound when it is not on the PATH."""
+    path = shutil.which(program)
+    if path is None:
+        raise NotFound(f"there is no program `{program}`", hint="is it installed, and on the PATH?")
+    return path
+
+
+def environment(path: str, url: str, key: str) -> dict[str, str]:
+    """This environment with what points the program at ``path`` to the gateway."""
+    ours = variables(url, key)
+    if Path(path).stem != "claude":
+        # Claude Code asks before it uses an API key; aider, llm and OpenCode know nothing but an API key.
+        ours["ANTHROPIC_API_KEY"] = ours.pop("ANTHROPIC_AUTH_TOKEN")
+    return {name: value for name, value in os.environ.items() if name not in CREDENTIALS} | ours

@@ -1,30 +1,18 @@
-"""Whose midnight a day begins at: a time zone by name, or this machine's."""
+"""Whose days a command counts in: those of ``--tz``, else of the gateway."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING
 
-from llmgw.errors import BadRequest
+from llmgw.cli import options
 
-LOCALTIME = Path("/etc/localtime")
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 
 def read_zone(name: str | None) -> ZoneInfo:
-    """A time zone by name; this machine's own where none is given, UTC where that cannot be known."""
-    if name:
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise BadRequest(
-                f"there is no time zone `{name}`", hint="write it as Europe/Berlin or UTC"
-            ) from None
-    linked = str(LOCALTIME.resolve()).partition("/zoneinfo/")[2] if LOCALTIME.is_symlink() else ""
-    for candidate in (os.environ.get("TZ", "").removeprefix(":"), linked):
-        try:
-            if candidate:
-                return ZoneInfo(candidate)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            continue
-    return ZoneInfo("UTC")
+    """The time zone of that name; without one that of `server.timezone`, which is this machine's by default."""
+    from llmgw.config import zones
+    from llmgw.config.load import effective_config
+
+    return zones.read_zone(name or effective_config(options.paths()).server.timezone)

@@ -33,3 +33,10 @@ def reports(paths: Paths) -> Iterator[Reports]:
     """Sums of requests; the database is made where there is none."""
     with Database.open(paths.database) as database:
         yield Reports(database)
+
+
+@contextmanager
+def database(paths: Paths) -> Iterator[Database]:
+    """The file itself; it is made where there is none."""
+    with Database.open(paths.database) as opened:
+        yield opened

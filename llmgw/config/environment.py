@@ -32,17 +32,18 @@ LEGACY = {
     "LOG_LEVEL": ("server", "log_level"),
     "LOG_FORMAT": ("server", "log_format"),
     "LOG_FILE": ("server", "log_file"),
+    "DAILY_BUDGET_SOFT": ("budgets", "daily_soft"),
+    "DAILY_BUDGET_MEDIUM": ("budgets", "daily_medium"),
+    "DAILY_BUDGET_HARD": ("budgets", "daily_hard"),
+    "RATE_LIMIT_RPM": ("limits", "requests_per_minute"),
+    "RATE_LIMIT_TPM": ("limits", "tokens_per_minute"),
 }
 LOG_LEVELS = {"warn": "warning", "critical": "error", "fatal": "error", "trace": "debug", "notset": "debug"}
 
 LATER = {
     "ROUTER_PROVIDER": "requests are not classified",
-    "DAILY_BUDGET_SOFT": "there are no budgets",
-    "DAILY_BUDGET_MEDIUM": "there are no budgets",
-    "DAILY_BUDGET_HARD": "there are no budgets",
     "SEMANTIC_THRESHOLD": "there is no semantic cache",
 }
-LATER_PREFIXES = {"RATE_LIMIT": "there are no rate limits"}
 
 
 def variables(environ: Mapping[str, str], providers: Collection[str] = ()) -> Iterator[Variable]:
@@ -57,11 +58,8 @@ def variables(environ: Mapping[str, str], providers: Collection[str] = ()) -> It
 def notes(environ: Mapping[str, str]) -> Iterator[str]:
     """What `config check` says of variables that are known, or look as if they should be, but change nothing."""
     for name in sorted(environ):
-        later = LATER.get(name) or next(
-            (why for start, why in LATER_PREFIXES.items() if name.startswith(start)), ""
-        )
-        if later:
-            yield f"{name} is set but not used yet: {later} in this version"
+        if name in LATER:
+            yield f"{name} is set but not used yet: {LATER[name]} in this version"
         elif name.startswith("LLMGW_") and not OWN.fullmatch(name) and not _option(name, ()):
             yield f"{name} is set but names no option" + (f"; {guess}" if (guess := _guess(name)) else "")
     if environ.get("CONFIG_PATH", "").endswith((".yaml", ".yml")):

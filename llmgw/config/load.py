@@ -14,7 +14,8 @@ from llmgw.config.expand import refers
 from llmgw.config.model import SECRET_OPTIONS, Settings
 from llmgw.config.position import find_line
 from llmgw.config.values import Option, check, dotted, from_text, leaves, nest, parse_dotted, type_at
-from llmgw.errors import ConfigInvalid
+from llmgw.config.zones import read_zone
+from llmgw.errors import BadRequest, ConfigInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,7 @@ def effective_config(
             )
     _check_names(values)
     settings = msgspec.convert(nest(values.items()), Settings)
+    _check_zone(settings.server.timezone)
     return msgspec.structs.replace(
         settings, origins=origins, notes=tuple(notes), path=paths.config if text is not None else None
     )
@@ -109,6 +111,13 @@ def _check_names(values: Mapping[Option, Any]) -> None:
             raise ConfigInvalid(
                 f"`{name}` cannot be the name of a provider", hint="leave out slashes and spaces"
             )
+
+
+def _check_zone(name: str) -> None:
+    try:
+        read_zone(name)
+    except BadRequest as error:
+        raise ConfigInvalid(f"`server.timezone`: {error.message}", hint=error.hint) from None
 
 
 def _exposed(path: Path, document: Mapping[str, Any]) -> list[str]:

@@ -44,6 +44,12 @@ class Server(Section, frozen=True):
     cors_origins: Annotated[
         tuple[str, ...], Meta(description='origins of web pages that may call the gateway; ["*"] for all')
     ] = ()
+    timezone: Annotated[
+        str,
+        Meta(
+            description="whose midnight ends a day in budgets and reports, as Europe/Berlin; empty: this machine's"
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="least severity that is logged")
     ] = "info"
@@ -124,11 +130,58 @@ class Keys(Section, frozen=True):
     defaults: KeyDefaults = KeyDefaults()
 
 
+class Limits(Section, frozen=True):
+    """What everybody together may do where `llmgw limit` has not set it; 0: no limit."""
+
+    requests_per_minute: Annotated[
+        int, Meta(ge=0, description="requests a minute of all callers together; 0: any number")
+    ] = 0
+    tokens_per_minute: Annotated[
+        int, Meta(ge=0, description="tokens a minute of all callers together; 0: any number")
+    ] = 0
+
+
+class DailyBudget(Section, frozen=True):
+    """A budget of everybody, which `llmgw budget set all` may change; once one is set, a 0 means 5, 15 and 50."""
+
+    daily_soft: Annotated[
+        Dollars, Meta(description="dollars a day from which a warning is given; all three 0: no daily budget")
+    ] = 0
+    daily_medium: Annotated[
+        Dollars, Meta(description="dollars a day from which no premium model is used")
+    ] = 0
+    daily_hard: Annotated[
+        Dollars, Meta(description="dollars a day that are never exceeded; local models go on")
+    ] = 0
+
+
 class Ledger(Section, frozen=True):
     durability: Annotated[
         Literal["normal", "strict"],
         Meta(description="normal survives a crash of the process, strict also one of the power"),
     ] = "normal"
+
+
+class KillSwitch(Section, frozen=True):
+    """When the kill switch throws itself for whatever costs money; `llmgw kill off paid` lifts it."""
+
+    error_rate: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="share of failed requests within a minute, from 10 on; 0: it never does for errors",
+        ),
+    ] = 0
+    spend_rate: Annotated[
+        Dollars, Meta(description="dollars spent within an hour; 0: it never does for money")
+    ] = 0
+    mode: Annotated[
+        Literal["kill", "degrade"],
+        Meta(
+            description="kill refuses paid calls and ends running ones, degrade sends new ones to local models"
+        ),
+    ] = "degrade"
 
 
 class Config(Section, frozen=True):
@@ -140,6 +193,9 @@ class Config(Section, frozen=True):
     tiers: Tiers = Tiers()
     prices: dict[str, Price] = {}
     keys: Keys = Keys()
+    limits: Limits = Limits()
+    killswitch: KillSwitch = KillSwitch()
+    budgets: DailyBudget = DailyBudget()
     ledger: Ledger = Ledger()
 
 

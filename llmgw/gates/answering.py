@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,8 @@ async def pass_stream(
         attempt.first_byte = gateway.clock.tick()
     try:
         while chunk is not None:
+            if gateway.killswitch.look(gateway) or call.stopped is not None or call.finished:
+                await _end_if_stopped(call)
             data = crossing.feed(chunk)
             if crossing.ending and not attempt.settled:
                 await _settle_stream(gateway, call, attempt, crossing, final=final)
@@ -125,6 +128,12 @@ async def pass_stream(
         if not attempt.settled:  # a connection may break once all is said
             raise
     await _end_stream(gateway, call, attempt, answer, crossing, bytes(held), final=final)
+
+
+async def _end_if_stopped(call: Call) -> None:
+    await asyncio.sleep(0)  # where this very call ends, if the kill switch has hit it
+    if call.stopped is not None or call.finished:
+        raise asyncio.CancelledError  # the transport loses one that meets a chunk
 
 
 def _whole_events(held: bytearray, data: bytes) -> bytes:

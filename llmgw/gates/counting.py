@@ -8,6 +8,7 @@ import msgspec
 
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.dispatch import refusal
+from llmgw.gates.killswitch import permit
 from llmgw.gates.read import check_model
 from llmgw.gates.reply import RawHeaders, passed_headers
 from llmgw.gates.route import route
@@ -25,6 +26,7 @@ async def count_tokens(gateway: Gateway, call: Call) -> tuple[int, RawHeaders, b
     call.peek = peek_count(call.body)
     check_model(call.peek.model)
     await route(gateway, call)
+    await permit(gateway, call)
     destination = gateway.router.destination(call.route.targets[0])
     if destination.upstream.provider.dialect == "anthropic":
         body = call.dialect.relay_body(call.body, call.peek, destination.upstream, destination.target.model)

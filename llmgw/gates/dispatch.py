@@ -12,9 +12,11 @@ from llmgw.errors import GatewayError, Internal, Unavailable, UpstreamFailed, Up
 from llmgw.gates.answering import pass_plain, pass_stream
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.exchange import Exchange, exchange
+from llmgw.gates.killswitch import permit_target
 from llmgw.gates.reply import passed_headers
-from llmgw.gates.settle import measured, reserve, settle, unseen
-from llmgw.gates.state import STOPPING
+from llmgw.gates.reserve import OverBudget, downgrade, reserve
+from llmgw.gates.settle import measured, settle, unseen
+from llmgw.gates.throttle import throttle_target
 from llmgw.providers.transport import UNREACHABLE
 
 if TYPE_CHECKING:
@@ -34,18 +36,32 @@ NOTHING = Usage()
 
 async def dispatch(gateway: Gateway, call: Call) -> None:
     """Answer the caller from the first target that can; the last failure is raised when none does."""
-    last = call.route.targets[-1]
-    for target in call.route.targets:
+    targets = list(call.route.targets)
+    failure: GatewayError | None = None
+    for target in targets:  # which a downgrade makes longer
         destination = gateway.router.destination(target)
+        tokens, attempts, lease = call.tokens, call.attempts, None
         try:
+            permit_target(gateway, call, target)
+            lease = throttle_target(gateway, call, target)
             crossing = exchange(call, destination)
-            await _try(gateway, call, destination, crossing, final=target is last)
+            await _try(gateway, call, destination, crossing, final=target is targets[-1])
+        except OverBudget as refusal:
+            targets += downgrade(gateway, call, refusal.refusal, targets)
+            log.info("%s: %s", call.shown_id, refusal.message)
+            failure = failure or refusal
         except GatewayError as error:
-            if target is last or _ends(call, error):
+            if target is targets[-1] or _ends(call, error):
                 raise
+            failure = error
             log.warning("%s: %s failed (%s), next target", call.shown_id, target.name, error.code)
         else:
             return
+        finally:
+            if lease is not None:
+                lease.close(call.tokens - tokens, made=call.attempts > attempts)
+    if failure is not None:
+        raise failure
 
 
 def _ends(call: Call, error: GatewayError) -> bool:
@@ -60,17 +76,17 @@ async def _try(
     """One attempt from hold to settled row, however it ends."""
     headers, body = outgoing(call, destination), crossing.request()
     attempt, hold = reserve(gateway, call, destination)
-    held = gateway.ledger.hold(hold)
     sent = False
     try:
-        await held
+        await gateway.ledger.hold(hold)
         sent = True
         await _ask(gateway, call, attempt, crossing, headers, body, final=final)
     except asyncio.CancelledError:
         if not attempt.settled:
-            status, code = (Unavailable.status, STOPPING) if gateway.stopping else (499, "cancelled")
+            stop = call.stopped
+            status, code = (499, "cancelled") if stop is None else (stop.status, stop.code)
             ended = _settle_broken(gateway, call, attempt, crossing, status, code, sent=sent, final=True)
-            if gateway.stopping:  # the caller is still there, and hears of it once it is written down
+            if stop is not None:  # the caller is still there, and hears of it once it is written down
                 await ended
         raise
     except GatewayError as error:
@@ -105,6 +121,8 @@ async def _ask(
     try:
         if answer.status >= 300 or answer.status in NO_ANSWER:
             raise await refusal(call, destination, answer)
+        if call.stopped is not None:
+            raise asyncio.CancelledError  # the transport loses one that meets an answer
         if stream:
             await pass_stream(gateway, call, attempt, answer, crossing, final=final)
         else:

@@ -6,14 +6,15 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from llmgw.errors import GatewayError, Internal, Unavailable
+from llmgw.errors import GatewayError, Internal
 from llmgw.gates.authenticate import authenticate
 from llmgw.gates.dispatch import dispatch
+from llmgw.gates.killswitch import admit, permit
 from llmgw.gates.read import ClientGone, read
 from llmgw.gates.reply import own_headers, send_error
 from llmgw.gates.route import route
 from llmgw.gates.settle import record
-from llmgw.gates.state import STOPPING
+from llmgw.gates.throttle import throttle
 
 if TYPE_CHECKING:
     from llmgw.gates.state import Call, Gateway
@@ -29,22 +30,17 @@ async def run(gateway: Gateway, call: Call) -> None:
     watch = None
     try:
         authenticate(gateway, call)
+        admit(gateway, call)
         await read(gateway, call)
+        throttle(gateway, call)
         await route(gateway, call)
         watch = _Watch(call)
+        await permit(gateway, call)
         await dispatch(gateway, call)
     except ClientGone:
         log.debug("%s: the caller hung up before its request was whole", call.shown_id)
     except asyncio.CancelledError:
-        if watch is not None and watch.gone:
-            log.debug("%s: the caller hung up", call.shown_id)
-            if call.attempts and not call.recorded:  # between two targets
-                record(gateway, call, 499, "cancelled")
-        elif gateway.stopping:
-            await _refuse(
-                gateway, call, Unavailable("the gateway is stopping", code=STOPPING, hint="send it again")
-            )
-        else:
+        if not await _ended(gateway, call, watch):
             raise
     except GatewayError as error:
         await _refuse(gateway, call, error)
@@ -54,8 +50,20 @@ async def run(gateway: Gateway, call: Call) -> None:
             gateway, call, Internal("something went wrong inside the gateway", hint="see `llmgw logs`")
         )
     finally:
+        gateway.killswitch.running.pop(call, None)
+        if call.lease is not None:
+            call.lease.close(call.tokens, made=call.replied or call.attempts > 0)
         if watch is not None:
             watch.end()
+        if call.attempts:
+            _close(gateway, call)
+
+
+def _close(gateway: Gateway, call: Call) -> None:
+    """Leave no attempt open and nothing reserved of a call that has tried a target."""
+    if not call.recorded:  # cancelled between two attempts
+        record(gateway, call, 499, "cancelled")
+    gateway.purse.reservations.written(call.id)
 
 
 class _Watch:
@@ -82,13 +90,30 @@ class _Watch:
         while (await self._call.receive())["type"] != "http.disconnect":
             pass
         if self._running is not None and not self._call.finished:
-            self.gone = True
+            self.gone = self._call.finished = True
             self._running.cancel()
 
     def end(self) -> None:
         self._timer.cancel()
         if self._listener is not None:
             self._listener.cancel()
+
+
+async def _ended(gateway: Gateway, call: Call, watch: _Watch | None) -> bool:
+    """Whether it was the caller who ended a call by hanging up, or the kill switch, which the caller then hears of."""
+    if watch is not None:
+        watch.end()
+        if watch.gone:
+            log.debug("%s: the caller hung up", call.shown_id)
+            return True
+    if call.stopped is None:
+        return False
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    if not call.finished:
+        await _refuse(gateway, call, call.stopped)
+    return True
 
 
 async def _refuse(gateway: Gateway, call: Call, error: GatewayError) -> None:

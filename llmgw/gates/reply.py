@@ -61,11 +61,15 @@ def header_text(text: str) -> bytes:
 
 def own_headers(call: Call, attempt: Attempt | None = None) -> RawHeaders:
     """The ``x-llmgw-*`` headers of every answer; cost is added where it is known before the first byte."""
+    left = call.budget_left
     headers = [
         (b"x-llmgw-request-id", call.shown_id.encode()),
         (b"x-llmgw-cache", b"bypass"),
-        (b"x-llmgw-budget-left", b"unlimited"),
     ]
+    if left is not None or call.attempts:  # before that nobody knows which budgets concern the call
+        headers.append((b"x-llmgw-budget-left", b"unlimited" if left is None else decimal_usd(left).encode()))
+    if call.budget_warning:
+        headers.append((b"x-llmgw-budget-warning", call.budget_warning.encode("latin-1", "replace")))
     if attempt is not None:
         target = attempt.destination.target
         headers.append((b"x-llmgw-tier", target.tier.encode()))
@@ -102,7 +106,7 @@ def meta_of(call: Call, attempt: Attempt, now: int, dropped: tuple[str, ...]) ->
         "cache": "bypass",
         "cost_nanousd": call.cost,
         "cost_usd": None if call.cost is None else decimal_usd(call.cost),
-        "budget_left_usd": None,
+        "budget_left_usd": None if call.budget_left is None else decimal_usd(call.budget_left),
         "routing": {
             "tier": target.tier,
             "target": target.name,

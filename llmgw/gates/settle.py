@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from llmgw.domain.ledger import AttemptState, CacheVerdict, Hold, Outcome, RequestRow
+from llmgw.domain.ledger import AttemptState, CacheVerdict, Outcome, RequestRow
 from llmgw.domain.usage import Usage
-from llmgw.gates.state import Attempt, Call, Gateway
-from llmgw.rules.estimating import estimate_tokens, upper_bound_tokens
-from llmgw.rules.pricing import cost, hold_cost, price_line
+from llmgw.rules.estimating import estimate_tokens
+from llmgw.rules.pricing import cost, price_line
 
 if TYPE_CHECKING:
     from asyncio import Future
 
     from llmgw.domain.money import NanoUSD
     from llmgw.domain.price import Price
-    from llmgw.gates.state import Destination
+    from llmgw.gates.state import Attempt, Call, Gateway
     from llmgw.providers.base import Reading
 
 UNSAID_OUTPUT = 4096
@@ -25,34 +24,6 @@ UNSAID_OUTPUT = 4096
 
 WRITING_SPEED = 200
 """Tokens a second that no hosted model exceeds by much: bounds what an answer that was never seen can have cost."""
-
-
-def reserve(gateway: Gateway, call: Call, destination: Destination) -> tuple[Attempt, Hold]:
-    """A new attempt at a destination and its hold: the worst case it may cost, None where no price is known."""
-    call.attempts += 1
-    target, peek = destination.target, call.peek
-    price = gateway.price(destination, call.started_at)
-    attempt = Attempt(call.attempts, destination, price, gateway.clock.tick())
-    attempt.input_bound = upper_bound_tokens(peek.prompt_bytes, peek.attachments)
-    attempt.output_bound = (peek.max_tokens or UNSAID_OUTPUT) * peek.n
-    held = Hold(
-        request_id=call.id,
-        attempt=attempt.number,
-        started_at=gateway.clock.now() if attempt.number > 1 else call.started_at,
-        tenant=call.key.tenant,
-        user=call.key.user,
-        key_id=call.key.id,
-        key_name=call.key.name,
-        tags=call.tags,
-        surface=call.surface,
-        stream=peek.stream,
-        model_asked=peek.model,
-        provider=target.provider,
-        model=target.model,
-        tier=target.tier,
-        cost=None if price is None else hold_cost(price, attempt.input_bound, attempt.output_bound),
-    )
-    return attempt, held
 
 
 def settle(
@@ -77,8 +48,14 @@ def settle(
     premium = _premium_cost(gateway, call, usage, price, spent)
     call.cost = None if spent is None or call.cost is None else call.cost + spent
     call.premium_cost = premium
+    call.tokens += usage.total_tokens
     attempt.settled = True
+    gateway.purse.settle(call, attempt.held, spent, usage.total_tokens)
     now = gateway.clock.tick()
+    if spent:
+        gateway.killswitch.recent.add_spending(now, spent)
+    if final:
+        gateway.killswitch.recent.add_request(now, failed=status >= 500 and call.stopped is None)
     outcome = Outcome(
         request_id=call.id,
         attempt=attempt.number,
@@ -95,33 +72,30 @@ def settle(
         finish_reason="" if reading is None else reading.finish_reason,
         upstream_id="" if reading is None else reading.upstream_id,
     )
-    row = None
-    if final:
-        call.recorded = True
-        target = attempt.destination.target
-        row = _request_row(
-            call,
-            now,
-            provider=target.provider,
-            model=target.model,
-            tier=target.tier,
-            cache=CacheVerdict.BYPASS,
-            status=status,
-            error=error,
-            usage=usage,
-            ttft_us=None if attempt.first_byte is None else (attempt.first_byte - call.started) // 1000,
-            finish_reason=outcome.finish_reason,
-        )
+    target = attempt.destination.target
+    call.tried = {
+        "provider": target.provider,
+        "model": target.model,
+        "tier": target.tier,
+        "usage": usage,
+        "ttft_us": None if attempt.first_byte is None else (attempt.first_byte - call.started) // 1000,
+        "finish_reason": outcome.finish_reason,
+    }
+    row = _request_row(call, now, status, error) if final else None
     return gateway.ledger.settle(outcome, row)
 
 
 def record(gateway: Gateway, call: Call, status: int, error: str) -> Future[None]:
-    """Put a request that no target has answered into the ledger, at what its attempts have cost."""
+    """Put a request into the ledger that ends without settling an attempt: refused at a gate, or after its last try."""
+    now = gateway.clock.tick()
+    if call.attempts:
+        gateway.killswitch.recent.add_request(now, failed=status >= 500 and call.stopped is None)
+    return gateway.ledger.record(_request_row(call, now, status, error))
+
+
+def _request_row(call: Call, now: int, status: int, error: str) -> RequestRow:
+    """The row of a request as it ends, in the words of the attempt it tried last."""
     call.recorded = True
-    return gateway.ledger.record(_request_row(call, gateway.clock.tick(), status=status, error=error))
-
-
-def _request_row(call: Call, now: int, **known: object) -> RequestRow:
     peek = getattr(call, "peek", None)
     return RequestRow(
         id=call.id,
@@ -134,11 +108,14 @@ def _request_row(call: Call, now: int, **known: object) -> RequestRow:
         surface=call.surface,
         stream=peek is not None and peek.stream,
         model_asked="" if peek is None else peek.model,
+        cache=CacheVerdict.BYPASS,
+        status=status,
+        error=error,
         attempts=call.attempts,
         cost=call.cost,
         premium_cost=call.premium_cost,
         latency_us=(now - call.started) // 1000,
-        **known,  # type: ignore[arg-type]
+        **call.tried,
     )
 
 

@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     from llmgw.domain.identity import Key
     from llmgw.domain.price import Price
     from llmgw.domain.route import Route
+    from llmgw.errors import GatewayError
     from llmgw.gates.authenticate import KeyRing
     from llmgw.gates.catalogue import Catalogue
+    from llmgw.gates.killswitch import KillSwitch
+    from llmgw.gates.reserve import Purse
     from llmgw.gates.route import Router
+    from llmgw.gates.throttle import Throttle
     from llmgw.providers.base import Answer, CallerDialect, Peek
     from llmgw.providers.transport import Transport
+    from llmgw.rules.buckets import Lease
+    from llmgw.rules.reservations import Held
     from llmgw.storage.ledger import Ledger
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-STOPPING = "stopping"
-"""The code of a call that was cut because the gateway stops."""
 
 
 class Destination(Struct, frozen=True):
@@ -52,11 +54,13 @@ class Gateway:
         "catalogue",
         "clock",
         "keys",
+        "killswitch",
         "ledger",
+        "limits",
         "max_body",
         "prices",
+        "purse",
         "router",
-        "stopping",
         "transport",
     )
 
@@ -66,8 +70,11 @@ class Gateway:
         catalogue: Catalogue,
         clock: Clock,
         keys: KeyRing,
+        killswitch: KillSwitch,
         ledger: Ledger,
+        limits: Throttle,
         prices: PriceBook,
+        purse: Purse,
         router: Router,
         transport: Transport,
         max_body: int,
@@ -76,14 +83,16 @@ class Gateway:
         """``max_body`` is bytes; ``last_id`` the newest request id in the ledger, which new ids rise above."""
         self.clock = clock
         self.keys = keys
+        self.killswitch = killswitch
         self.ledger = ledger
+        self.limits = limits
         self.prices = prices
+        self.purse = purse
         self.router = router
         self.transport = transport
         self.catalogue = catalogue
         self.max_body = max_body
         self._last_id = last_id
-        self.stopping = False
         """Whether calls that are still under way are being cut."""
 
     def price(self, destination: Destination, at: int) -> Price | None:
@@ -120,12 +129,15 @@ class Call:
     __slots__ = (
         "attempts",
         "body",
+        "budget_left",
+        "budget_warning",
         "cost",
         "dialect",
         "finished",
         "headers",
         "id",
         "key",
+        "lease",
         "peek",
         "premium_cost",
         "query",
@@ -136,8 +148,12 @@ class Call:
         "send",
         "started",
         "started_at",
+        "stopped",
         "surface",
         "tags",
+        "target",
+        "tokens",
+        "tried",
     )
 
     key: Key
@@ -167,7 +183,14 @@ class Call:
         self.attempts = 0
         self.cost: int | None = 0
         self.premium_cost: int | None = 0
+        self.budget_left: int | None = None
+        self.budget_warning = ""
+        self.tried: dict[str, Any] = {}
         self.recorded = False
+        self.tokens = 0
+        self.lease: Lease | None = None
+        self.stopped: GatewayError | None = None
+        self.target: Target | None = None
         self.replied = False
         self.finished = False
 
@@ -182,7 +205,7 @@ class Attempt:
     __slots__ = (
         "destination",
         "first_byte",
-        "input_bound",
+        "held",
         "number",
         "output_bound",
         "price",
@@ -190,12 +213,14 @@ class Attempt:
         "started",
     )
 
-    def __init__(self, number: int, destination: Destination, price: Price | None, started: int) -> None:
+    def __init__(
+        self, number: int, destination: Destination, price: Price | None, started: int, held: Held
+    ) -> None:
         self.number = number
         self.destination = destination
         self.price = price
         self.started = started
         self.first_byte: int | None = None
-        self.input_bound = 0
+        self.held = held
         self.output_bound = 0
         self.settled = False

@@ -6,8 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from llmgw.domain.budget import Budget
+from llmgw.domain.limit import Limit
 from llmgw.providers.base import Upstream
 from llmgw.rules.planning import Plan
+from llmgw.rules.tripping import Trips
 
 
 class Launch(Struct, frozen=True, kw_only=True):
@@ -29,5 +32,10 @@ class Launch(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log_format: str = "text"
     durability: str = "normal"
+    timezone: str = "UTC"
+    daily_budget: Budget | None = None
+    """What the configuration declares; an operator's own budget of that name wins."""
+    limits: tuple[Limit, ...] = ()
+    trips: Trips = Trips()
     flags: dict[str, Any] = {}
     """What was typed at `serve`, so that `restart` can repeat it."""

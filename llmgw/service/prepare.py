@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from llmgw.config.budgets import daily_budget
+from llmgw.config.limits import default_limits
 from llmgw.config.load import effective_config
 from llmgw.config.model import Settings
 from llmgw.config.prices import load_prices
+from llmgw.config.zones import read_zone
 from llmgw.domain.clock import SYSTEM_CLOCK, Clock
 from llmgw.domain.route import Tier
 from llmgw.errors import NotAllowed
 from llmgw.providers.registry import providers
+from llmgw.rules.tripping import Trips
 from llmgw.service.assemble import Survey, build_plan, build_upstreams, survey
 from llmgw.service.launch import Launch
 
@@ -78,6 +82,10 @@ def prepare(paths: Paths, flags: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK)
         log_level=server.log_level,
         log_format=server.log_format,
         durability=settings.ledger.durability,
+        timezone=read_zone(server.timezone).key,
+        limits=default_limits(settings),
+        trips=msgspec.convert(msgspec.to_builtins(settings.killswitch), Trips),
+        daily_budget=daily_budget(settings),
         flags=given,
     )
     return Prepared(launch, found.sources, settings.notes, found.problems)

@@ -14,8 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -23,20 +25,29 @@ from filelock import FileLock, Timeout
 from llmgw import __version__
 from llmgw.api.app import build
 from llmgw.config.prices import load_prices
+from llmgw.domain.budget import Budget
 from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.identity import Key
-from llmgw.errors import Conflict, GatewayError, Internal, NotAllowed
+from llmgw.domain.killswitch import Kill, Mode
+from llmgw.errors import Conflict, GatewayError, Internal, NotAllowed, Unavailable
 from llmgw.gates.authenticate import KeyRing
 from llmgw.gates.catalogue import Catalogue
+from llmgw.gates.killswitch import BY_ITSELF, KillSwitch
+from llmgw.gates.reserve import Purse
 from llmgw.gates.route import Router
 from llmgw.gates.state import Gateway
+from llmgw.gates.throttle import Throttle
 from llmgw.providers.registry import target_dialect
 from llmgw.providers.transport import Transport
 from llmgw.service.launch import Launch
 from llmgw.service.logs import configure
 from llmgw.service.running import Running
+from llmgw.service.telling import Teller
+from llmgw.storage.budgets import Budgets
 from llmgw.storage.control import Control
+from llmgw.storage.kills import Kills
 from llmgw.storage.ledger import Ledger
+from llmgw.storage.limits import Limits
 
 if TYPE_CHECKING:
     import uvicorn
@@ -55,6 +66,8 @@ STOP_POLL = 0.1
 
 CUT_SECONDS = 3
 """What calls get, once they are cut, to tell their callers so."""
+DECLARED = "declared_budget"
+"""The setting that remembers which budget the configuration declared last."""
 
 Announce = Callable[[Running, "uvicorn.Server"], None]
 """Told what is running, and the server, whose ``should_exit`` ends it as SIGTERM would."""
@@ -106,17 +119,31 @@ async def serve(launch: Launch, announce: Announce) -> None:
     transport = Transport()
     try:
         recovered = ledger.recover()
+        budgets = Budgets(control)
+        _declare(control, budgets, launch.daily_budget)
         gateway = Gateway(
             catalogue=Catalogue(),
             clock=SYSTEM_CLOCK,
             keys=KeyRing(lambda: (*_secret_key(launch.secret), *control.load_keys()), control.stamp.read),
+            killswitch=KillSwitch(
+                Kills(control).list,
+                control.stamp.read,
+                partial(_keep_kill, Path(launch.database)),
+                launch.trips,
+            ),
             ledger=ledger,
+            limits=Throttle(Limits(control).list, control.stamp.read, SYSTEM_CLOCK, launch.limits),
             prices=load_prices(launch.prices, Path(launch.database).with_name("prices.toml")),
+            purse=Purse(
+                budgets, control.stamp.read, ZoneInfo(launch.timezone), Teller(Path(launch.database)).tell
+            ),
             router=Router(launch.plan, launch.upstreams, target_dialect),
             transport=transport,
             max_body=int(launch.max_body_mb * 1_048_576),
             last_id=ledger.last_id(),
         )
+        gateway.purse.refresh(SYSTEM_CLOCK.now())
+        gateway.killswitch.look(gateway)
         server = Server(
             uvicorn.Config(
                 build(gateway, launch.cors_origins),
@@ -152,6 +179,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
                 )
             log.info("llmgw %s is up at %s", __version__, running.url)
             announce(running, server)
+        switching = asyncio.create_task(gateway.killswitch.watch(gateway))
         watching = asyncio.create_task(_watch(gateway, control, launch, running))
         cutting = asyncio.create_task(_cut(server, gateway, launch.drain_seconds))
         try:
@@ -159,6 +187,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
         finally:  # also when Ctrl-C has cancelled this
             watching.cancel()
             cutting.cancel()
+            switching.cancel()
             with contextlib.suppress(GatewayError):
                 control.touch(_taken(gateway.keys.used))
             log.info("stopped")
@@ -186,14 +215,32 @@ async def _cut(server: Server, gateway: Gateway, seconds: float) -> None:
     end = time.monotonic() + seconds
     while not server.hurry and time.monotonic() < end:  # noqa: ASYNC110 (a signal tells)
         await asyncio.sleep(STOP_POLL)
-    gateway.stopping = True
+    for call in gateway.killswitch.running:
+        call.stopped = call.stopped or Unavailable(
+            "the gateway is stopping", code="stopping", hint="send it again"
+        )
     for task in tuple(server.server_state.tasks):
         task.cancel()
 
 
+def _declare(control: Control, budgets: Budgets, declared: Budget | None) -> None:
+    """Put a declared budget in force if it is another one than before, and nobody has put their own in its place."""
+    text = "" if declared is None else msgspec.json.encode(declared).decode()
+    before = control.setting(DECLARED) or ""
+    if text == before:
+        return
+    old = msgspec.json.decode(before, type=Budget) if before else None
+    stored = {budget.name: budget for budget in budgets.list()}
+    if old is not None and stored.get(old.name) == old:
+        budgets.remove(old.scope, old.window, old.unit)
+        del stored[old.name]
+    if declared is not None and declared.name not in stored:
+        budgets.set(declared)
+    control.set(DECLARED, text)
+
+
 async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Running) -> None:
     """Notice what others did to the files of this home, and write down which keys were used."""
-    keys = gateway.keys
     seen = control.version()
     while True:
         for _ in range(TOUCH_SECONDS):
@@ -204,12 +251,24 @@ async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Ru
                     _write_private(Path(launch.run_file), msgspec.json.encode(running))
                 control.stamp.renew()
                 if seen != (seen := control.version()):
-                    keys.forget()
-        if used := _taken(keys.used):
+                    gateway.keys.forget()
+                    gateway.limits.forget()
+                    gateway.purse.forget()
+                    gateway.killswitch.forget()
+        if used := _taken(gateway.keys.used):
             try:
                 await asyncio.to_thread(_touch, Path(launch.database), used)
             except GatewayError as error:
                 log.warning("last use of keys not written: %s", error.message)
+
+
+def _keep_kill(database: Path, kill: Kill) -> None:
+    """Write a switch down; one that threw itself leaves alone what somebody else has thrown meanwhile."""
+    with Control(database) as control:
+        if kill.mode is Mode.OFF:
+            Kills(control).remove(kill.scope)
+        else:
+            Kills(control).set(kill, replace=kill.by != BY_ITSELF)
 
 
 def _touch(database: Path, used: dict[int, int]) -> None:

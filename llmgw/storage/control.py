@@ -126,7 +126,7 @@ class Control:
             expires_at,
             admin,
         )
-        with self._change() as connection:
+        with self.change() as connection:
             try:
                 connection.execute(
                     "INSERT INTO keys (name, hash, shown, tenant, user, plan, models, tags, created_at, expires_at, "
@@ -146,7 +146,7 @@ class Control:
         """A new token for a key; the old one still counts for ``grace`` nanoseconds. Conflict when it was revoked."""
         key = self._living(name)
         token, until = generate_token(), self._clock.now() + grace
-        with self._change() as connection:
+        with self.change() as connection:
             connection.execute(
                 "UPDATE keys SET previous_hash = hash, grace_until = ?, hash = ?, shown = ? WHERE id = ?",
                 (until, hash_token(token), _shown(token), key.id),
@@ -156,7 +156,7 @@ class Control:
     def revoke(self, name: str) -> Key:
         """Close the door to a key for good; its name is free again. Revoking it twice changes nothing."""
         key = self.show(name)
-        with self._change() as connection:
+        with self.change() as connection:
             connection.execute(
                 "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
                 (self._clock.now(), key.id),
@@ -199,7 +199,7 @@ class Control:
 
     def set(self, name: str, value: str | None) -> None:
         """Change a setting; None removes it."""
-        with self._change() as connection:
+        with self.change() as connection:
             if value is None:
                 connection.execute("DELETE FROM settings WHERE name = ?", (name,))
             else:
@@ -207,6 +207,22 @@ class Control:
                     "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                     (name, value),
                 )
+
+    @contextmanager
+    def change(self, *, quiet: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction; once it is committed the stamp moves, unless it is ``quiet``: nothing a gateway acts on."""
+        with troubles(self._database.path), self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+        if not quiet:
+            self.stamp.bump()
+
+    @contextmanager
+    def moment(self) -> Iterator[sqlite3.Connection]:
+        """A transaction for reading: everything read inside belongs to one moment."""
+        with troubles(self._database.path), self._connection as connection:
+            connection.execute("BEGIN")
+            yield connection
 
     def close(self) -> None:
         self._connection.close()
@@ -218,13 +234,6 @@ class Control:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        with troubles(self._database.path), self._connection as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-        self.stamp.bump()
 
     def _living(self, name: str) -> Key:
         key = self.show(name)

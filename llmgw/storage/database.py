@@ -80,6 +80,8 @@ class Database:
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         self.path = path
         self.readonly = readonly
+        self.before_upgrade: Path | None = None
+        """The copy that opening made, where it had to bring older tables up to date."""
         self._immutable = False
         self._opened: os.stat_result | None = None
         self._local = threading.local()
@@ -126,7 +128,7 @@ class Database:
                 self.path.chmod(0o600)
         with closing(self.connect()) as connection:
             if not is_current(connection, self.path):
-                migrate(connection, self.path, clock.now())
+                self.before_upgrade = migrate(connection, self.path, clock.now())
 
     def _probe_readonly(self) -> None:
         if not self.path.is_file():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from llmgw.domain.ledger import AttemptState, Hold, Outcome, RequestRow
 from llmgw.storage.database import BUSY_SECONDS, Database, troubles
 from llmgw.storage.recovery import Recovered, recover
+from llmgw.storage.reports import Reports
 from llmgw.storage.rows import CODES, USAGE, Dimensions, dimension_of, usage_values, write_requests
 from llmgw.storage.verify import Finding, verify
 from llmgw.storage.writer import Writer, lost
@@ -94,6 +95,10 @@ class Ledger:
         if here == self._writer.lost:
             self._writer.lost = not here
             log.error("%s", lost(self._database.path).message if not here else "the database is back")
+    @property
+    def reports(self) -> Reports:
+        """Sums of what was written, for any thread."""
+        return Reports(self._database)
 
     def hold(self, hold: Hold, *, dispatched: bool = True) -> Future[None]:
         """Write an attempt before its bytes leave; ``dispatched`` says that they leave next."""
@@ -175,9 +180,10 @@ class Ledger:
                 if len(items) > 1 or settled:
                     raise
                 return
-            # the settled attempt itself is closed by its own statement
-            several = [request.id for request in ending if request.attempts > (1 if settled else 0)]
-            connection.executemany(_CLOSE, [(number,) for number in several])
+            # the attempt that settles with its request is closed by its own statement
+            recorded = [request.id for request in requests if request.attempts > 0]
+            several = [request.id for request in ending[len(requests) :] if request.attempts > 1]
+            connection.executemany(_CLOSE, [(number,) for number in recorded + several])
 
     def _hold_values(self, connection: sqlite3.Connection, held: _Held) -> tuple[object, ...]:
         hold = held.hold

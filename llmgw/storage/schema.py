@@ -86,7 +86,32 @@ _FIRST = (
     f"CREATE TRIGGER settings_removed AFTER DELETE ON settings {_BUMP}",
 )
 
-STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (("0001_first", _FIRST),)
+_CONTROL = (
+    # Amounts are nano-dollars or tokens by unit; NULL: no such mark. warn: percentages, comma separated.
+    """CREATE TABLE budgets (
+    scope TEXT NOT NULL, window TEXT NOT NULL, unit TEXT NOT NULL, hard INTEGER, medium INTEGER, soft INTEGER,
+    warn TEXT NOT NULL DEFAULT '', on_exceed TEXT NOT NULL DEFAULT 'stop', since INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (scope, window, unit)) WITHOUT ROWID""",
+    """CREATE TABLE limits (
+    scope TEXT NOT NULL, measure TEXT NOT NULL, amount INTEGER NOT NULL,
+    PRIMARY KEY (scope, measure)) WITHOUT ROWID""",
+    """CREATE TABLE kills (
+    scope TEXT PRIMARY KEY, mode TEXT NOT NULL, reason TEXT NOT NULL, "by" TEXT NOT NULL, at INTEGER NOT NULL)
+    WITHOUT ROWID""",
+    # What the gateway noticed and people should know, once each: name is unique within what it is about.
+    """CREATE TABLE notices (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL UNIQUE,
+    message TEXT NOT NULL)""",
+    # Requests that may have spent at several targets, which roll-ups keep under the last one.
+    "CREATE INDEX requests_several ON requests (started_at) WHERE attempts > 1",
+    *(
+        f"CREATE TRIGGER {table}_{done} AFTER {event} ON {table} {_BUMP}"
+        for table in ("budgets", "limits", "kills")
+        for done, event in (("added", "INSERT"), ("changed", "UPDATE"), ("removed", "DELETE"))
+    ),
+)
+
+STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (("0001_first", _FIRST), ("0002_control", _CONTROL))
 """Name and statements of each step, oldest first. A step that was ever released is never edited."""
 
 

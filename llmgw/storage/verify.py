@@ -62,6 +62,19 @@ _CHECKS = (
         HAVING count(*) > requests.attempts LIMIT :most""",
         "{0}: says {1} attempts, {2} are there",
     ),
+    (
+        "double",
+        """SELECT request_id, count(*) FROM attempts WHERE state = 2 AND error = '' GROUP BY request_id
+        HAVING count(*) > 1 LIMIT :most""",
+        "{0}: {1} attempts answered, one can have",
+    ),
+    (
+        "caller_differs",
+        """SELECT request_id, attempt FROM attempts JOIN requests ON requests.id = request_id
+        JOIN dimensions a ON a.id = attempts.dimension JOIN dimensions r ON r.id = requests.dimension
+        WHERE (a.tenant, a.user, a.key_id, a.tags) <> (r.tenant, r.user, r.key_id, r.tags) LIMIT :most""",
+        "{0}: attempt {1} is another caller's",
+    ),
 )
 
 _COUNTED = (

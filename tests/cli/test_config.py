@@ -97,11 +97,11 @@ def test_a_mistyped_file_is_refused_with_exit_2(
 def test_check_says_what_has_no_effect(llmgw: Program) -> None:
     """Variables of features to come, a YAML file and targets out of use are noted. # D-28"""
     llmgw.run("config", "set", "tiers.cheap", "groq/x")
-    result = llmgw.run("config", "check", DAILY_BUDGET_SOFT="5", CONFIG_PATH="/app/config.yaml")
+    result = llmgw.run("config", "check", SEMANTIC_THRESHOLD="0.9", CONFIG_PATH="/app/config.yaml")
     assert result.code == 0
     assert result.out.startswith("ok: ")
     for words in (
-        "DAILY_BUDGET_SOFT is set but not used yet",
+        "SEMANTIC_THRESHOLD is set but not used yet",
         "/app/config.yaml, which is not read",
         "`groq/x` is left out",
     ):

@@ -121,7 +121,15 @@ def test_tables_are_added_and_removed(paths: Paths) -> None:
 def test_the_starter_is_valid_and_says_the_defaults(paths: Paths) -> None:
     """As written it changes nothing; with every commented option made real it is the defaults, word for word."""
     text = starter({})
-    assert tomllib.loads(text) == {"server": {}, "tiers": {}, "keys": {"defaults": {}}, "ledger": {}}
+    assert tomllib.loads(text) == {
+        "server": {},
+        "tiers": {},
+        "keys": {"defaults": {}},
+        "limits": {},
+        "budgets": {},
+        "killswitch": {},
+        "ledger": {},
+    }
     real = text.partition("\n# A provider:")[0] + text[text.index("\n[tiers]") :]
     paths.config.write_text(
         "\n".join(line.removeprefix("#") if line[:2] != "# " else line for line in real.splitlines())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from llmgw.config.budgets import daily_budget
 from llmgw.config.load import effective_config
 from llmgw.config.model import Settings
 from llmgw.config.paths import locate
+from llmgw.domain.money import NANO
 from llmgw.domain.route import Tier
 from llmgw.errors import ConfigInvalid
 
@@ -71,8 +74,7 @@ def test_our_own_variable_wins_over_the_old_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "ROUTER_PROVIDER", "DAILY_BUDGET_SOFT", "DAILY_BUDGET_MEDIUM", "DAILY_BUDGET_HARD", "SEMANTIC_THRESHOLD",
-        "RATE_LIMIT_RPM", "RATE_LIMIT_TPM",
+        "ROUTER_PROVIDER", "SEMANTIC_THRESHOLD",
     ],
 )  # fmt: skip
 def test_variables_without_a_feature_yet_are_not_swallowed(tmp_path: Path, name: str) -> None:
@@ -139,3 +141,33 @@ def test_a_wrong_value_names_its_variable(tmp_path: Path) -> None:
     """The message says which variable to mend."""
     with pytest.raises(ConfigInvalid, match="not 'x', the variable LLMGW_PORT"):
         load(tmp_path, LLMGW_PORT="x")
+
+
+@pytest.mark.parametrize(
+    ("environ", "amounts"),
+    [
+        ({}, None),
+        ({"SOFT": "5.0", "MEDIUM": "15.0", "HARD": "50.0"}, (5, 15, 50)),
+        ({"HARD": "100"}, (5, 15, 100)),
+        ({"HARD": "3"}, (3, 3, 3)),
+        ({"SOFT": "20"}, (20, 20, 50)),
+        ({"SOFT": "80"}, (80, 80, 80)),
+        ({"MEDIUM": "2"}, (2, 2, 50)),
+    ],
+)
+def test_daily_budget_of_the_original(tmp_path: Path, environ: dict[str, str], amounts: Any) -> None:
+    """DAILY_BUDGET_* make one budget of everybody; one that is left out takes the original's amount as far as it fits,
+    and without any there is none. # D-20"""
+    budget = daily_budget(load(tmp_path, **{f"DAILY_BUDGET_{name}": text for name, text in environ.items()}))
+    if amounts is None:
+        assert budget is None
+    else:
+        assert budget is not None
+        assert (budget.soft, budget.medium, budget.hard) == tuple(amount * NANO for amount in amounts)
+        assert (str(budget.scope), budget.window) == ("all", "day")
+
+
+def test_daily_budget_out_of_order_is_an_error(tmp_path: Path) -> None:
+    """A soft mark above the hard one can only be a slip, and is said with the names to change."""
+    with pytest.raises(ConfigInvalid, match="daily_soft"):
+        daily_budget(load(tmp_path, DAILY_BUDGET_SOFT="9", DAILY_BUDGET_HARD="3"))

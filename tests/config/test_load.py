@@ -23,6 +23,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "server.max_body_mb": ("2.5", 2.5),
     "server.drain_seconds": ("0", 0.0),
     "server.cors_origins": ('["https://a.example", "*"]', ("https://a.example", "*")),
+    "server.timezone": ('"Asia/Kathmandu"', "Asia/Kathmandu"),
     "server.log_level": ('"debug"', "debug"),
     "server.log_format": ('"json"', "json"),
     "server.log_file": ('"/tmp/x.log"', "/tmp/x.log"),
@@ -31,6 +32,17 @@ OTHER: dict[str, tuple[str, Any]] = {
     "tiers.premium": ('["openai/a"]', ("openai/a",)),
     "keys.defaults.models": ('["cheap/*"]', ("cheap/*",)),
     "keys.defaults.expires": ('"90d"', "90d"),
+    "killswitch.error_rate": ("0.5", 0.5),
+    "killswitch.spend_rate": ("20", 20.0),
+    "killswitch.mode": ('"kill"', "kill"),
+    "budgets.daily_soft": ("5", 5.0),
+    "budgets.daily_medium": ("15", 15.0),
+    "budgets.daily_hard": ("50", 50.0),
+    "limits.requests_per_minute": ("60", 60),
+    "limits.tokens_per_minute": ("100000", 100_000),
+    "killswitch.error_rate": ("0.5", 0.5),
+    "killswitch.spend_rate": ("20", 20.0),
+    "killswitch.mode": ('"kill"', "kill"),
     "ledger.durability": ('"strict"', "strict"),
     "providers.x.enabled": ("false", False),
     "providers.x.kind": ('"openai"', "openai"),
@@ -267,3 +279,9 @@ def test_the_schema_knows_every_option() -> None:
     schema = msgspec.json.schema(Config)["$defs"]
     assert set(schema["Server"]["properties"]) == set(fields_of(type(Config().server)))
     assert all("description" in entry for entry in schema["ProviderOptions"]["properties"].values())
+
+
+def test_a_time_zone_has_to_exist(paths: Paths) -> None:
+    """A time zone that nobody knows is an error of the configuration, with the option's name."""
+    with pytest.raises(ConfigInvalid, match=r"server\.timezone.*Mars/Olympus"):
+        load(paths, '[server]\ntimezone = "Mars/Olympus"\n')

@@ -136,6 +136,22 @@ def test_fallback_is_an_attempt_of_its_own(path):
     assert totals(path).cost == 73
 
 
+def test_request_recorded_after_its_last_attempt_closes_it(path):
+    """A request that ends between two attempts leaves none open, also when others settle in the same batch."""
+
+    async def journey():
+        async with opened(path) as ledger:
+            await asyncio.gather(ledger.hold(a_hold(7)), ledger.hold(a_hold(8)))
+            await ledger.settle(an_outcome(7, status=502, error="upstream_error", cost=5))
+            await asyncio.gather(
+                ledger.record(a_request(7, status=499, error="cancelled", cost=5)),
+                ledger.settle(an_outcome(8), a_request(8)),
+            )
+            assert ledger.verify() == []
+
+    asyncio.run(journey())
+
+
 def test_unknown_price_is_not_zero(path):
     """A request without a price is counted as unknown, and its cost stays unknown in its row."""
 

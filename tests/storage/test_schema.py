@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -9,15 +10,24 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from zoneinfo import ZoneInfo
 
 import pytest
-from support.ledger_words import NOON, standing_clock
+from support.ledger_words import NOON, a_hold, a_request, an_outcome, standing_clock
 
+from llmgw.domain.budget import Budget, Window
+from llmgw.domain.scope import parse_scope
 from llmgw.errors import ConfigInvalid, Unavailable
 from llmgw.storage import schema
+from llmgw.storage.budgets import Budgets
+from llmgw.storage.control import Control
 from llmgw.storage.database import Database
+from llmgw.storage.ledger import Ledger
+from llmgw.storage.verify import verify
 
-SECOND = ("0002_more", ("CREATE TABLE more (id INTEGER PRIMARY KEY)", "INSERT INTO more VALUES (7)"))
+NEXT = ("9998_more", ("CREATE TABLE more (id INTEGER PRIMARY KEY)", "INSERT INTO more VALUES (7)"))
+
+RELEASED = len(schema.STEPS)
 
 
 def version(path):
@@ -65,26 +75,55 @@ def test_upgrade_leaves_a_backup(tmp_path, monkeypatch):
     path = tmp_path / "llmgw.db"
     with Database.open(path) as database, closing(database.connect()) as connection:
         connection.execute("INSERT INTO settings VALUES ('kept', 'yes')")
-    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, SECOND))
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, NEXT))
     with Database.open(path, clock=standing_clock()) as database:
         assert database.reader().execute("SELECT id FROM more").fetchone() == (7,)
         assert database.reader().execute("SELECT value FROM settings").fetchone() == ("yes",)
-    backup = tmp_path / f"llmgw.db.v1-{NOON // 10**9}.bak"
-    assert version(backup) == 1
+    backup = tmp_path / f"llmgw.db.v{RELEASED}-{NOON // 10**9}.bak"
+    assert version(backup) == RELEASED
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     with closing(sqlite3.connect(backup)) as copy:
         assert copy.execute("SELECT value FROM settings").fetchone() == ("yes",)
+
+
+def test_upgrade_from_the_first_step_keeps_everything(tmp_path, monkeypatch):
+    """A ledger with a key and a settled call, written before there were budgets, is whole after the upgrade."""
+    path = tmp_path / "llmgw.db"
+
+    async def a_call():
+        ledger = Ledger.open(path, "old", standing_clock())
+        await ledger.hold(a_hold(7))
+        await ledger.settle(an_outcome(7), a_request(7))
+        ledger.close()
+
+    with monkeypatch.context() as older:
+        older.setattr(schema, "STEPS", schema.STEPS[:1])
+        asyncio.run(a_call())
+        with Control(path, standing_clock()) as control:
+            _, token = control.create("ci")
+    assert version(path) == 1
+
+    with Control(path, standing_clock()) as control:
+        assert control.find(token).name == "ci"
+        budgets = Budgets(control, standing_clock())
+        budgets.set(Budget(scope=parse_scope("key:ci"), window=Window.DAY, hard=10**9))
+        [spending] = budgets.spending(ZoneInfo("UTC"))
+        assert (spending.spent, spending.bucket) == (68, "2026-11-21")
+    with Database.open(path) as database:
+        assert verify(database.reader(), 0) == []
+    assert version(path) == RELEASED
+    assert [version(copy) for copy in tmp_path.glob("*.bak")] == [1]
 
 
 def test_failed_upgrade_changes_nothing(tmp_path, monkeypatch):
     """When a step fails, the database is as it was before the first of them."""
     path = tmp_path / "llmgw.db"
     Database.open(path).close()
-    broken = ("0003_broken", ("CREATE TABLE less (id INTEGER)", "INSERT INTO nowhere VALUES (1)"))
-    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, SECOND, broken))
+    broken = ("9999_broken", ("CREATE TABLE less (id INTEGER)", "INSERT INTO nowhere VALUES (1)"))
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, NEXT, broken))
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
         Database.open(path)
-    assert version(path) == 1
+    assert version(path) == RELEASED
     with closing(sqlite3.connect(path)) as connection:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     assert not names & {"more", "less"}
@@ -94,20 +133,20 @@ def test_newer_database_is_refused(tmp_path, monkeypatch):
     """A database of a newer release is not touched, and the error says what to do."""
     path = tmp_path / "llmgw.db"
     with monkeypatch.context() as newer:
-        newer.setattr(schema, "STEPS", (*schema.STEPS, SECOND))
+        newer.setattr(schema, "STEPS", (*schema.STEPS, NEXT))
         Database.open(path).close()
     for readonly in (False, True):
         with pytest.raises(ConfigInvalid, match="newer llmgw") as refusal:
             Database.open(path, readonly=readonly)
         assert "upgrade" in refusal.value.hint
-    assert version(path) == 2
+    assert version(path) == RELEASED + 1
 
 
 def test_older_database_cannot_be_read_only(tmp_path, monkeypatch):
     """Reading without writing needs a current database."""
     path = tmp_path / "llmgw.db"
     Database.open(path).close()
-    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, SECOND))
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, NEXT))
     with pytest.raises(ConfigInvalid, match="older llmgw"):
         Database.open(path, readonly=True)
 

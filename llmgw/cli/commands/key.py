@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmgw.cli import completing, notices, options, output, prompts
+from llmgw.cli.amounts import parse_rate
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_moment, parse_span
+from llmgw.domain.budget import Budget
+from llmgw.domain.scope import Scope, ScopeKind
 from llmgw.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -61,6 +64,11 @@ def list_keys(
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Name of the new key.", show_default=False)],
+    tenant: Annotated[str, typer.Option(help="Whom it belongs to.", metavar="NAME")] = "default",
+    user: Annotated[str, typer.Option(help="Who in the tenant uses it.", metavar="NAME")] = "",
+    budget: Annotated[
+        str | None, typer.Option(help="What it may spend: 20/month, 0.50/day.", metavar="AMOUNT/WINDOW")
+    ] = None,
     models: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,6 +81,9 @@ def create(
     expires: Annotated[
         str | None, typer.Option(help="When it ends: 90d, 2027-01-01 or never.", metavar="TIME")
     ] = None,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="It may also use /admin/... of the gateway.")
+    ] = False,
     from_stdin: Annotated[bool, typer.Option("--from-stdin", help="Take the key from stdin.")] = False,
     from_file: Annotated[
         Path | None,
@@ -84,21 +95,29 @@ def create(
     Examples:
       llmgw key create ci
       llmgw key create ci --models 'cheap/*' --tag nightly --expires 90d
+      llmgw key create ci --tenant ml --budget 20/month
       llmgw key create ci -q > ci.key
     """
     from llmgw.client import local
     from llmgw.config.load import effective_config
+    from llmgw.storage.budgets import Budgets
 
     paths = options.paths()
     defaults = effective_config(paths).keys.defaults
+    ceiling = None if budget is None else _ceiling(name, budget)
     with local.control(paths) as control:
         key, token = control.create(
             name,
+            tenant=tenant,
+            user=user,
             models=tuple(models or defaults.models),
             tags=tuple(tag or ()),
             expires_at=_end(expires or defaults.expires, time.time_ns()),
+            admin=admin,
             token=_brought(from_stdin, from_file),
         )
+        if ceiling is not None:  # nobody has seen the key yet, so no call of it was without
+            Budgets(control).set(ceiling)
     _show_once(key, token)
 
 
@@ -164,8 +183,11 @@ def describe(key: Key) -> dict[str, Any]:
         "id": key.id,
         "shown": key.shown,
         "state": state,
+        "tenant": key.tenant,
+        "user": key.user or None,
         "models": list(key.models),
         "tags": list(key.tags),
+        "admin": key.admin,
         "created_at": key.created_at,
         "expires_at": key.expires_at,
         "last_used_at": key.last_used_at,
@@ -177,6 +199,16 @@ def describe(key: Key) -> dict[str, Any]:
 def _show_once(key: Key, token: str) -> None:
     notices.say(f"key `{key.name}`, shown only now:")
     output.record({"key": token, **describe(key)}, ident="key", text=token)
+
+
+def _ceiling(name: str, text: str) -> Budget:
+    """Read the budget of a new key."""
+    from llmgw.storage.budgets import check
+
+    unit, hard, window = parse_rate(text)
+    budget = Budget(scope=Scope(ScopeKind.KEY, name), window=window, unit=unit, hard=hard)
+    check(budget)
+    return budget
 
 
 def _end(text: str, now: int) -> int | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from llmgw.cli import notices, options, output
+from llmgw.cli.options import bold
 from llmgw.cli.ranges import parse_span
 from llmgw.domain.money import format_usd
 from llmgw.errors import GatewayError, NotRunning, TimedOut
@@ -69,8 +71,20 @@ def describe(paths: Paths, running: Running | None, state: str, now: int) -> dic
         "started_at": running.started_at if running else None,
         "uptime_seconds": (now - running.started_at) // 10**9 if running else None,
         "log_file": running.log_file if running else str(paths.log),
+        "kills": _kills(paths),
         **_figures(paths, now),
     }
+
+
+def _kills(paths: Paths) -> list[dict[str, Any]]:
+    from llmgw.cli.commands.kill import describe
+    from llmgw.client import local
+    from llmgw.storage.kills import Kills
+
+    if not paths.database.exists():
+        return []
+    with local.control(paths) as control:
+        return [describe(kill) for kill in Kills(control).list()]
 
 
 def _figures(paths: Paths, now: int) -> dict[str, Any]:
@@ -109,6 +123,13 @@ def _figures(paths: Paths, now: int) -> dict[str, Any]:
     }
 
 
+def _kill_line(kill: dict[str, Any]) -> str:
+    why = f": {kill['reason']}" if kill["reason"] else ""
+    since = output.cell("thrown_at", kill["thrown_at"])
+    words = f"KILL SWITCH  {kill['mode']} on {kill['scope']}{why} (by {kill['by']}, {since})"
+    return f"{bold(words, sys.stdout)}; `llmgw kill off {kill['scope']}` lifts it"
+
+
 def _text(status: dict[str, Any]) -> str:
     spend, requests, cache = status["spend"], status["requests"], status["cache"]
     match status["state"]:
@@ -125,6 +146,7 @@ def _text(status: dict[str, Any]) -> str:
         since = output.cell("started_at", status["started_at"])
         lines[0] += f"  (pid {status['pid']}, version {status['version']}, started {since})"
     spent = f"{format_usd(spend['today_nanousd'])} today, {format_usd(spend['month_nanousd'])} this month"
+    lines += [f"  {_kill_line(kill)}" for kill in status["kills"]]
     if unknown := spend["unpriced_requests_today"]:
         spent += f", {unknown:,} requests without a known price"
     lines += [

@@ -1,0 +1,55 @@
+"""Amounts as people type them: ``200/month``, ``$0.50/day``, ``250k-tokens/day``, ``1.5m-tokens``."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from llmgw.domain.budget import Unit, Window
+from llmgw.domain.money import decimal_usd, format_usd, parse_usd
+from llmgw.errors import BadRequest
+
+HINT = "write it as 20/month, 0.50/day or 250k-tokens/day; windows are hour day week month total"
+TOKENS = re.compile(r"(\d[\d_]*(?:\.\d+)?)([km]?)-tokens")
+TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
+NONE = "none"
+
+
+def parse_amount(text: str) -> tuple[Unit, int]:
+    """Nano-dollars of ``2.50`` or ``$2.50``, tokens of ``250k-tokens``; BadRequest for anything else."""
+    if match := TOKENS.fullmatch(text):
+        tokens = Decimal(match[1]) * TIMES[match[2]]
+        if tokens == tokens.to_integral_value():
+            return Unit.TOKENS, int(tokens)
+        raise BadRequest(f"`{text}` is no whole number of tokens")
+    try:
+        amount = parse_usd(text)
+    except ValueError:
+        amount = -1
+    if amount < 0:
+        raise BadRequest(
+            f"`{text}` is not an amount", hint="write dollars as 20 or 0.50, tokens as 250k-tokens"
+        )
+    return Unit.MONEY, amount
+
+
+def parse_rate(text: str) -> tuple[Unit, int | None, Window]:
+    """An amount for each window; None of ``none/day`` or ``none-tokens/day``, where there is no ceiling."""
+    amount, slash, window = text.partition("/")
+    if not slash or window not in Window.__members__.values():
+        raise BadRequest(f"`{text}` is not an amount for a window", hint=HINT)
+    if amount in {NONE, f"{NONE}-tokens"}:
+        return (Unit.MONEY if amount == NONE else Unit.TOKENS), None, Window(window)
+    return *parse_amount(amount), Window(window)
+
+
+def show_amount(unit: Unit, amount: int) -> str:
+    """For people."""
+    return format_usd(amount) if unit is Unit.MONEY else f"{amount:,} tokens"
+
+
+def type_amount(unit: Unit, amount: int | None) -> str:
+    """As `parse_amount` and `parse_rate` read it."""
+    if amount is None:
+        return NONE if unit is Unit.MONEY else f"{NONE}-tokens"
+    return decimal_usd(amount) if unit is Unit.MONEY else f"{amount}-tokens"

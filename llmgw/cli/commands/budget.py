@@ -1,0 +1,404 @@
+"""Budgets: how much may be spent by whom, and what is left of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path  # noqa: TC003 (Typer reads the annotations)
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmgw.cli import amounts, budget_files, notices, options, output, prompts
+from llmgw.cli.budget_rows import CEILINGS, MACHINE, SCREEN, describe, draw, sentence
+from llmgw.cli.options import Format, given
+from llmgw.cli.output import Column
+from llmgw.cli.zones import read_zone
+from llmgw.domain.budget import Budget, Unit, Window
+from llmgw.domain.scope import Scope, ScopeKind, parse_scope
+from llmgw.errors import BadRequest, BudgetExceeded, NotFound
+
+if TYPE_CHECKING:
+    from llmgw.client.budgets import Overview
+
+PLACE = "CONTROL", 2
+
+app = typer.Typer()
+
+ScopeName = Annotated[
+    str,
+    typer.Argument(
+        help="all, tenant:NAME, user:NAME, key:NAME, tag:NAME, tier:NAME, provider:NAME or model:NAME.",
+        show_default=False,
+        metavar="SCOPE",
+    ),
+]
+WindowName = Annotated[
+    Window | None,
+    typer.Argument(help="hour, day, week, month or total; all of them without it.", show_default=False),
+]
+UnitName = Annotated[
+    Unit | None, typer.Option("--unit", help="Only the budget in money, or only that in tokens.")
+]
+Zone = Annotated[
+    str | None,
+    typer.Option("--tz", help="Whose days, as Europe/Berlin; the gateway's by default.", metavar="ZONE"),
+]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+Mark = Annotated[str | None, typer.Option(metavar="AMOUNT", show_default=False)]
+
+
+@app.command("list")
+def list_budgets(tz: Zone = None) -> None:
+    """List budgets with what is spent, held and left, and when they run out.
+
+    HELD is what calls under way may yet cost, BURN what the last hour cost, TIGHTEST the other ceiling that the
+    same calls meet first.
+
+    Examples:
+      llmgw budget list
+      llmgw budget list --json
+    """
+    _print(_overview(tz))
+
+
+@app.command()
+def set(  # noqa: A001 (the word people type)
+    scope: Annotated[str | None, typer.Argument(help="Whose budget.", show_default=False)] = None,
+    amount: Annotated[
+        str | None,
+        typer.Argument(
+            help="Ceiling and window: 200/month, 0.50/day, 250k-tokens/day; none/day has only marks.",
+            show_default=False,
+            metavar="AMOUNT/WINDOW",
+        ),
+    ] = None,
+    soft: Annotated[
+        str | None,
+        typer.Option(help="Amount at which a notice is given; none takes it away.", metavar="AMOUNT"),
+    ] = None,
+    medium: Annotated[
+        str | None,
+        typer.Option(help="Amount from which on no premium model is used; or none.", metavar="AMOUNT"),
+    ] = None,
+    warn: Annotated[
+        str | None, typer.Option(help="Percentages at which a notice is given; or none.", metavar="80,95")
+    ] = None,
+    on_exceed: Annotated[
+        str | None,
+        typer.Option(
+            help="What becomes of calls that do not fit: stop, downgrade:TIER or cache.", metavar="ACTION"
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("-f", "--file", help="Put exactly the budgets of this file in force.", metavar="FILE"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only print what would change.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Set a budget and print it; the next call is held to it.
+
+    What is not given stays as it was; setting the same again changes nothing. With -f budgets that the file does
+    not name are removed, but for those of `llmgw run`; that is asked first.
+
+    Examples:
+      llmgw budget set all 200/month
+      llmgw budget set tenant:ml 50/week --warn 80,95 --on-exceed downgrade:cheap
+      llmgw budget set all 50/day --soft 5 --medium 15
+      llmgw budget set key:ci 250k-tokens/day
+      llmgw budget set -f budgets.toml --dry-run
+    """
+    if file is not None:
+        if any(each is not None for each in (scope, amount, soft, medium, warn, on_exceed)):
+            raise BadRequest("`-f` takes all from the file", hint="leave the other words out")
+        _apply(file, dry_run=dry_run, yes=yes)
+        return
+    if scope is None or amount is None:
+        raise BadRequest("whose budget, and how much?", hint="write it as `llmgw budget set all 20/month`")
+    from llmgw.client import local
+    from llmgw.storage.budgets import Budgets, check
+
+    whose = _scope(scope)
+    unit, hard, window = amounts.parse_rate(amount)
+    with local.control(options.paths()) as control:
+        budgets = Budgets(control)
+        before = next(
+            (b for b in budgets.list() if (b.scope, b.window, b.unit) == (whose, window, unit)), None
+        )
+        old = before or Budget(scope=whose, window=window, unit=unit)
+        after = Budget(
+            scope=whose,
+            window=window,
+            unit=unit,
+            hard=hard,
+            soft=old.soft if soft is None else _mark(soft, unit, "--soft"),
+            medium=old.medium if medium is None else _mark(medium, unit, "--medium"),
+            warn=old.warn if warn is None else _percents(warn),
+            on_exceed=on_exceed or old.on_exceed,
+        )
+        check(after)
+        if dry_run:
+            _print_changes([budget_files.Change(before, after)])
+            return
+        _mind_closing(before, after, yes=yes)
+        budgets.set(after)
+        if whose.kind is ScopeKind.KEY and all(key.name != whose.name for key in control.load_keys()):
+            notices.note(f"there is no key `{whose.name}` yet")
+    row = _row_of(after)
+    output.record({**describe(row), "changed": after != before}, text=sentence(row))
+
+
+@app.command()
+def show(scope: ScopeName, tz: Zone = None) -> None:
+    """Show the budgets of a scope, and the ceiling among all that hold for it which is met first.
+
+    Examples:
+      llmgw budget show key:ci
+      llmgw budget show all --json
+    """
+    from llmgw.client import budgets, local
+
+    whose = _scope(scope)
+    rows = _overview(tz)
+    with local.control(options.paths()) as control:
+        holding = budgets.applicable(budgets.group(rows), whose, budgets.living(control))
+    found = [row for row in holding if row.budget.scope == whose]
+    if not holding:
+        raise NotFound(f"no budget holds for `{whose}`", hint=f"`llmgw budget set {whose} 20/month` sets one")
+    if len(found) < len(holding):
+        others = ", ".join(f"{row.budget.scope} ({row.budget.window})" for row in holding if row not in found)
+        notices.note(f"its calls are also held to {others}")
+    _print(found, CEILINGS)
+
+
+@app.command()
+def remove(scope: ScopeName, window: WindowName = None, unit: UnitName = None, yes: Yes = False) -> None:
+    """Remove the budgets of a scope, or one of them.
+
+    Examples:
+      llmgw budget remove key:ci day -y
+    """
+    from llmgw.client import local
+    from llmgw.storage.budgets import Budgets
+
+    whose = _scope(scope)
+    with local.control(options.paths()) as control:
+        budgets = Budgets(control)
+        if matching := _matching(budgets.list(), whose, window, unit):
+            prompts.confirm(f"Remove {' and '.join(map(budget_files.name, matching))}?", yes=yes)
+        gone = budgets.remove(whose, window, unit)
+    output.rows([budget_files.record(each) for each in gone], budget_files.COLUMNS, noun="removed")
+
+
+@app.command()
+def check(
+    scope: ScopeName,
+    amount: Annotated[
+        str, typer.Argument(help="What is about to be spent: 0.50, or 20k-tokens.", show_default=False)
+    ],
+    tz: Zone = None,
+) -> None:
+    """Tell whether an amount would fit under every ceiling that holds for a scope; exit 6 when not.
+
+    Nothing is set aside: it is a look, not a hold.
+
+    Examples:
+      llmgw budget check key:ci 0.50 || echo "not today"
+    """
+    from llmgw.client import budgets, local
+
+    whose = _scope(scope)
+    unit, wanted = amounts.parse_amount(amount)
+    rows = _overview(tz)
+    with local.control(options.paths()) as control:
+        keys = budgets.living(control)
+        if whose.kind is ScopeKind.KEY and whose.name not in keys:
+            control.show(whose.name)
+            raise NotFound(f"key `{whose.name}` is revoked", hint="`llmgw key list` shows those that count")
+    least = budgets.tightest(budgets.applicable(budgets.group(rows), whose, keys), unit)
+    fits = least is None or least.left is None or wanted <= least.left
+    words = "it fits, there is no ceiling"
+    if least is not None and least.left is not None:
+        left = amounts.show_amount(unit, least.left)
+        words = (
+            f"{'it fits' if fits else 'it does not fit'}: {left} left of {budget_files.name(least.budget)}"
+        )
+    output.record(
+        {"fits": fits, "scope": str(whose), "tightest": describe(least) if least else None},
+        ident="fits",
+        text=words,
+    )
+    if not fits and least is not None:
+        raise BudgetExceeded(
+            f"{amounts.show_amount(unit, wanted)} do not fit: {sentence(least)}",
+            hint=f"raise it: `llmgw budget set {least.budget.scope} AMOUNT/{least.budget.window}`",
+        )
+
+
+@app.command()
+def history(
+    scope: ScopeName,
+    window: WindowName = None,
+    unit: UnitName = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many windows at most.", metavar="N")] = 12,
+    tz: Zone = None,
+) -> None:
+    """Tell what was spent in past windows, by the budgets of a scope; resets do not change it.
+
+    Examples:
+      llmgw budget history all month
+      llmgw budget history key:ci --limit 30 -o csv
+    """
+    from llmgw.client import budgets, local
+    from llmgw.storage.budgets import Budgets
+
+    whose = _scope(scope)
+    zone = read_zone(tz)
+    with local.control(options.paths()) as control:
+        matching = _matching(Budgets(control).show(whose), whose, window, unit)
+        lines = [
+            (budget, *period)
+            for budget in matching
+            for period in budgets.history(control, budget, zone, time.time_ns(), limit)
+        ]
+    records = []
+    for budget, period, start, spent in lines:
+        kind = "nanousd" if budget.unit is Unit.MONEY else "tokens"
+        records.append(
+            {
+                "scope": str(budget.scope),
+                "window": budget.window.value,
+                "period": period,
+                "starts_at": start,
+                f"spent_{kind}": spent,
+                f"hard_{kind}": budget.hard,
+                "used": None if not budget.hard else round(spent / budget.hard, 4),
+            }
+        )
+    kinds = sorted({name for record in records for name in record if name.startswith(("spent", "hard"))})
+    columns = [Column("window"), Column("period")]
+    columns += [Column(each) for each in reversed(kinds)]
+    output.rows(records, columns, noun="windows", ident="period")
+
+
+@app.command()
+def reset(
+    scope: Annotated[str | None, typer.Argument(help="Whose budgets.", show_default=False)] = None,
+    window: WindowName = None,
+    unit: UnitName = None,
+    every: Annotated[bool, typer.Option("--every", help="The budgets of all scopes.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Count from now on as if nothing had been spent; the ledger and the history keep everything.
+
+    Examples:
+      llmgw budget reset key:ci day -y
+      llmgw budget reset --every -y
+    """
+    from llmgw.client import local
+    from llmgw.storage.budgets import Budgets
+
+    if (scope is None) != every:
+        raise BadRequest("reset whose budgets?", hint="name a scope, or `--every`")
+    whose = None if scope is None else _scope(scope)
+    with local.control(options.paths()) as control:
+        budgets = Budgets(control)
+        if matching := _matching(budgets.list(), whose, window, unit):
+            prompts.confirm(f"Reset {' and '.join(map(budget_files.name, matching))}?", yes=yes)
+        budgets.reset(whose, window, unit)
+    names = {(each.scope, each.window, each.unit) for each in matching}
+    _print(
+        [row for row in _overview(None) if (row.budget.scope, row.budget.window, row.budget.unit) in names]
+    )
+
+
+def _overview(tz: str | None) -> list[Overview]:
+    from llmgw.client import budgets, local
+
+    with local.control(options.paths()) as control:
+        return budgets.overview(control, read_zone(tz), time.time_ns())
+
+
+def _row_of(budget: Budget) -> Overview:
+    wanted = budget.scope, budget.window, budget.unit
+    rows = _overview(None)
+    return next(row for row in rows if (row.budget.scope, row.budget.window, row.budget.unit) == wanted)
+
+
+def _print(rows: list[Overview], more: tuple[Column, ...] = ()) -> None:
+    """A table of words for people, the exact figures for everybody else."""
+    if given.output is Format.TABLE and not given.fields and not given.quiet:
+        output.rows([draw(row) for row in rows], [*SCREEN, *more], noun="budgets")
+    else:
+        output.rows([describe(row) for row in rows], MACHINE, noun="budgets")
+
+
+def _apply(file: Path, *, dry_run: bool, yes: bool) -> None:
+    """Replace all budgets by those of a file, and print the difference."""
+    from llmgw.cli.commands.run import PLAN
+    from llmgw.client import local
+    from llmgw.storage.budgets import Budgets, check
+
+    declared = budget_files.read(file)
+    for budget in declared:
+        check(budget)
+    with local.control(options.paths()) as control:
+        budgets = Budgets(control)
+        runs = {Scope(ScopeKind.KEY, key.name) for key in control.load_keys() if key.plan == PLAN}
+        kept = tuple(each for each in budgets.list() if each.scope in runs)
+        before = [each for each in budgets.list() if each.scope not in runs]
+        changes = budget_files.difference(before, declared)
+        if not dry_run:
+            if gone := [each.before for each in changes if each.before is not None and each.after is None]:
+                prompts.confirm(f"Remove {' and '.join(map(budget_files.name, gone))}?", yes=yes)
+            budgets.replace(*declared, *kept)
+    _print_changes(changes)
+
+
+def _print_changes(changes: list[budget_files.Change]) -> None:
+    columns = [Column(name) for name in ("change", "scope", "window", "before", "after")]
+    output.rows([each.record for each in changes], columns, noun="changes", ident="scope")
+
+
+def _mind_closing(before: Budget | None, after: Budget, *, yes: bool) -> None:
+    """Ask somebody who is there before a ceiling is lowered."""
+    if before is None or yes or not prompts.interactive() or after.hard is None:
+        return
+    if before.hard is None or after.hard < before.hard:
+        prompts.confirm(f"Lower {budget_files.name(before)}?", yes=False, option="--yes")
+
+
+def _scope(text: str) -> Scope:
+    try:
+        return parse_scope(text)
+    except ValueError as error:
+        raise BadRequest(str(error), hint="see `llmgw help scopes`") from None
+
+
+def _matching(
+    budgets: tuple[Budget, ...], scope: Scope | None, window: Window | None, unit: Unit | None
+) -> list[Budget]:
+    return [
+        each
+        for each in budgets
+        if scope in {None, each.scope} and window in {None, each.window} and unit in {None, each.unit}
+    ]
+
+
+def _mark(text: str, unit: Unit, option: str) -> int | None:
+    """An amount in the budget's own unit; None takes the mark away."""
+    if text == amounts.NONE:
+        return None
+    found, amount = amounts.parse_amount(text)
+    if found is not unit:
+        raise BadRequest(f"`{option} {text}` is not counted in {unit.value}, as the budget is")
+    return amount
+
+
+def _percents(text: str) -> tuple[int, ...]:
+    if text == amounts.NONE:
+        return ()
+    try:
+        return tuple(sorted({int(each.strip().removesuffix("%")) for each in text.split(",")}))
+    except ValueError:
+        raise BadRequest(f"`--warn {text}` are not percentages", hint="write them as 80,95") from None
