@@ -97,7 +97,7 @@ def _none(attempt: Attempt, words: str) -> UpstreamFailed:
     return UpstreamFailed(f"{name}: {words}" if words else f"{name} sent something that is no answer")
 
 
-async def pass_stream(
+async def pass_stream(  # noqa: C901 (one loop that reads from top to bottom, a call more is paid for each chunk)
     gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange, *, final: bool
 ) -> None:
     """Pass a stream on event by event; the row is committed before the event that completes it leaves."""
