@@ -95,6 +95,7 @@ class Ledger:
         if here == self._writer.lost:
             self._writer.lost = not here
             log.error("%s", lost(self._database.path).message if not here else "the database is back")
+
     @property
     def reports(self) -> Reports:
         """Sums of what was written, for any thread."""
