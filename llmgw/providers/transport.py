@@ -10,6 +10,7 @@ import ipaddress
 import os
 import socket
 import sys
+import time
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import (
     BuilderError,
+    ConnectError,
     PoolTimeoutError,
     PyreqwestError,
     RequestTimeoutError,
@@ -47,6 +49,9 @@ FIRST_MARK = 3_600
 DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 KEEP_ALIVE_TIME: int = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", 0))
 """The socket option's name on Linux, and on macOS."""
+
+STALE_SECONDS = 1.0
+"""A kept connection that breaks off so soon, without a byte of reply, was closed before the call came."""
 
 HANG_UP_SECONDS = 5.0
 HANG_UP_PAUSE = 0.05
@@ -112,11 +117,12 @@ class _Line:
     keep-alive time, in which every line differs.
     """
 
-    __slots__ = ("_free", "client", "left_at", "mark", "where")
+    __slots__ = ("_free", "client", "left_at", "mark", "used", "where")
 
     def __init__(self, builder: ClientBuilder, mark: int, free: list[_Line], where: str) -> None:
         self.mark = mark
         self.left_at = 0.0
+        self.used = False
         self.client: Client = builder.tcp_keepalive(timedelta(seconds=mark)).build()
         self._free = free
         self.where = where
@@ -176,24 +182,20 @@ class Transport:
         UpstreamFailed when there is none, with the code ``upstream_unreachable`` when nothing was sent.
         """
         line = self._line(url, connect_timeout, timeout)
-        sending = False
-        try:
-            builder = line.client.request(method, url).headers(headers)
-            if body is not None:
-                builder = builder.body_bytes(body)
-            sending = True
-            if not stream:
-                return HttpAnswer(line, None, await builder.build().send())
-            # The client's own limit would keep a stream's bytes back until 64 kB of them are there.
-            request = builder.streamed_read_buffer_limit(1).build_streamed()
-            return HttpAnswer(line, request, await request.__aenter__())
-        except (PyreqwestError, ValueError) as error:
-            line.release()
-            raise _failure(error, line.where) from error
-        except asyncio.CancelledError:
-            if sending:
+        kept, line.used = line.used, True
+        begun = time.monotonic()
+        while True:
+            try:
+                return await _ask(line, method, url, headers, body, stream=stream)
+            except (PyreqwestError, ValueError) as error:
+                if kept and isinstance(error, ConnectError) and time.monotonic() - begun < STALE_SECONDS:
+                    kept = False  # the connection was kept open, and closed before our call came
+                    continue
+                line.release()
+                raise _failure(error, line.where) from error
+            except asyncio.CancelledError:
                 self._leave(line)
-            raise
+                raise
 
     def _leave(self, line: _Line) -> None:
         """Nobody waits for this call any more: its connection is shut, if need be once it has been made."""
@@ -218,6 +220,19 @@ class Transport:
             await line.client.close()
         self._lines.clear()
         self._pools.clear()
+
+
+async def _ask(
+    line: _Line, method: str, url: str, headers: Headers, body: bytes | None, *, stream: bool
+) -> HttpAnswer:
+    builder = line.client.request(method, url).headers(headers)
+    if body is not None:
+        builder = builder.body_bytes(body)
+    if not stream:
+        return HttpAnswer(line, None, await builder.build().send())
+    # The client's own limit would keep a stream's bytes back until 64 kB of them are there.
+    request = builder.streamed_read_buffer_limit(1).build_streamed()
+    return HttpAnswer(line, request, await request.__aenter__())
 
 
 def _ascii_values(headers: HeaderMap, name: str) -> Sequence[str]:

@@ -225,6 +225,21 @@ def test_place_without_room_for_a_stamp(path):
         Control(path)
 
 
+def test_stamp_survives_what_is_done_to_its_file(control, path):
+    """A stamp that is cut short, deleted or replaced under a running gateway ends nothing and works again."""
+    file = path.with_name(path.name + ".stamp")
+    control.create("one")
+    os.truncate(file, 0)
+    assert control.stamp.read() == 0
+    for take_away in (file.unlink, lambda: (file.unlink(), file.write_bytes(b"x" * 99))):
+        take_away()
+        control.stamp.renew()
+        seen = control.stamp.read()
+        with Control(path) as other:
+            other.set("any", str(seen))
+        assert control.stamp.read() != seen
+
+
 def test_clock_is_asked_not_the_system(path):
     """Times of keys come from the clock that was given."""
     with Control(path, Clock(now=lambda: 5, tick=lambda: 5)) as control:
