@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from hashlib import sha256
 
@@ -18,6 +19,7 @@ from llmgw.domain.clock import SYSTEM_CLOCK, Clock
 from llmgw.errors import BadRequest, ConfigInvalid, Conflict, NotFound, Unavailable
 from llmgw.storage.control import Control, generate_token
 from llmgw.storage.ledger import Ledger
+from llmgw.storage.stamp import FRESH_SECONDS
 
 HOUR = 3600 * 10**9
 
@@ -230,6 +232,7 @@ def test_stamp_survives_what_is_done_to_its_file(control, path):
     file = path.with_name(path.name + ".stamp")
     control.create("one")
     os.truncate(file, 0)
+    time.sleep(2 * FRESH_SECONDS)
     assert control.stamp.read() == 0
     for take_away in (file.unlink, lambda: (file.unlink(), file.write_bytes(b"x" * 99))):
         take_away()
@@ -237,6 +240,7 @@ def test_stamp_survives_what_is_done_to_its_file(control, path):
         seen = control.stamp.read()
         with Control(path) as other:
             other.set("any", str(seen))
+        time.sleep(2 * FRESH_SECONDS)
         assert control.stamp.read() != seen
 
 
