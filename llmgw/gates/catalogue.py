@@ -65,14 +65,17 @@ def _may_be_asked(upstream: Upstream) -> bool:
 
 
 async def _ask(gateway: Gateway, upstream: Upstream) -> tuple[str, ...]:
-    """The chat models one upstream lists; empty when it does not say."""
+    """The chat models one upstream lists; empty when it does not say so in time."""
     url = upstream.base_url.rstrip("/") + upstream.provider.models_path
     try:
-        answer = await gateway.transport.send(
-            "GET", url, upstream_headers(upstream), connect_timeout=PATIENCE, timeout=PATIENCE
-        )
-        if answer.status != 200:
-            return ()
-        return listed_names(msgspec.json.decode(await answer.read())) or ()
-    except (UpstreamFailed, msgspec.DecodeError):
+        async with asyncio.timeout(PATIENCE):
+            answer = await gateway.transport.send(
+                "GET", url, upstream_headers(upstream), connect_timeout=PATIENCE, timeout=PATIENCE
+            )
+            try:
+                listed = await answer.read() if answer.status == 200 else b"null"
+            finally:
+                await answer.close()
+        return listed_names(msgspec.json.decode(listed)) or ()
+    except (UpstreamFailed, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ()

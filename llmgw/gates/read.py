@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmgw.errors import BadRequest, TooLarge
+from llmgw.providers.listing import LONGEST_NAME
 
 if TYPE_CHECKING:
     from llmgw.gates.state import Call, Gateway, Receive
-
-
-LONGEST_MODEL = 256
 
 
 class ClientGone(Exception):
@@ -55,7 +53,7 @@ async def read(gateway: Gateway, call: Call) -> None:
 
 def check_model(name: str) -> None:
     """BadRequest for what can be no model's name: it stands in headers, in the log and in each row of the ledger."""
-    if len(name) > LONGEST_MODEL or not name.isprintable():
+    if len(name) > LONGEST_NAME or not name.isprintable():
         raise BadRequest(
-            f"'model' must be at most {LONGEST_MODEL} characters without control characters", param="model"
+            f"'model' must be at most {LONGEST_NAME} characters without control characters", param="model"
         )

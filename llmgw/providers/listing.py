@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+LONGEST_NAME = 256
+
 NO_CHAT = re.compile(
     r"embed|(^|[/-])bge-|minilm|rerank|whisper|(^|[/-])tts-|-tts\b|moderation|dall-e|gpt-image|sora|transcribe|realtime",
     re.IGNORECASE,
@@ -20,4 +22,9 @@ def listed_names(listed: Any) -> tuple[str, ...] | None:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return None
     names = (entry.get("id") or entry.get("name") for entry in entries)
-    return tuple(name for name in names if isinstance(name, str) and not NO_CHAT.search(name))
+    return tuple(name for name in names if _is_name(name) and not NO_CHAT.search(name))
+
+
+def _is_name(name: Any) -> bool:
+    """What stands in headers and on terminals is one line of sensible length."""
+    return isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable()

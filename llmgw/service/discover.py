@@ -78,9 +78,10 @@ def find_credentials(known: Mapping[str, Provider], environ: Mapping[str, str]) 
 
 def list_models(url: str, patience: float) -> tuple[str, ...] | None:
     """The chat models that a server lists at ``url``, None when none that we know answers there within seconds."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    until = time.monotonic() + patience
     try:
+        parts = urlsplit(url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         with closing(kind(parts.hostname or "", parts.port, timeout=patience)) as connection:
             connection.request("GET", parts.path, headers={"accept": "application/json"})
             reply = connection.getresponse()
@@ -88,8 +89,13 @@ def list_models(url: str, patience: float) -> tuple[str, ...] | None:
                 name.lower().startswith("x-llmgw-") for name, _ in reply.getheaders()
             ):
                 return None
-            return listed_names(msgspec.json.decode(reply.read(LARGEST_LIST)))
-    except (OSError, ValueError, http.client.HTTPException):
+            listed = b""
+            while chunk := reply.read1(LARGEST_LIST):
+                listed += chunk
+                if len(listed) > LARGEST_LIST or time.monotonic() > until:
+                    return None
+            return listed_names(msgspec.json.decode(listed))
+    except (OSError, ValueError, RecursionError, http.client.HTTPException):
         return None
 
 

@@ -9,6 +9,7 @@ import pytest
 from support.fake_ollama import FakeOllama
 from support.fake_openai import FakeOpenAI
 from support.gateway import RunningGateway, upstream
+from support.raw import RawServer, reply
 
 CALL = {"model": "new-model", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -49,3 +50,24 @@ def test_declared_models_are_all_there_are(closed: bool, tmp_path: Path, fake_op
         assert names(gateway) == ["only"]
         reply = httpx.post(gateway.url + "/v1/chat/completions", headers=gateway.auth, json=CALL)
     assert reply.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"[" * 100_000,
+        b'{"data":[{"id":"\xff\xfe"}]}',
+        b"<html>",
+        b'{"data":5}',
+        b'{"data":[{"id":"a\\r\\nb"}]}',
+    ],
+)
+def test_list_that_is_none_changes_nothing(said: bytes, tmp_path: Path) -> None:
+    """Whatever an upstream says where its list should be, an unknown name is a 404 and the known ones stay."""
+    with RawServer(reply(said)) as raw:
+        local = upstream("vllm", raw.url + "/v1", models=("known",), closed=False)
+        with RunningGateway(tmp_path, [local]) as gateway:
+            asked = httpx.post(gateway.url + "/v1/chat/completions", headers=gateway.auth, json=CALL)
+            assert names(gateway) == ["known"]
+        assert asked.status_code == 404
+        assert raw.asked >= 1

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from support.fake_ollama import FakeOllama
 from support.fake_openai import FakeOpenAI
 from support.fake_server import Reply, json_reply
+from support.raw import RawServer, reply
 
 from llmgw.domain.route import Tier
 from llmgw.providers.base import Provider
@@ -137,3 +138,32 @@ def test_credentials_are_named_not_read():
     }
     environ = {"A_KEY": "x", "B_KEY": "y", "C_KEY": " "}
     assert find_credentials(known, environ) == {"a": "A_KEY"}
+
+
+@pytest.mark.parametrize("said", [b"[" * 100_000, b"\xff\xfe", b'{"data":[{"id":"\\ud800"}]}', b"5"])
+def test_list_that_is_none_is_no_server(said: bytes) -> None:
+    """What a server says where its list should be may be anything at all."""
+    with RawServer(reply(said)) as raw:
+        assert list_models(raw.url + "/v1/models", 1.0) is None
+
+
+def test_trickling_list_is_not_waited_for() -> None:
+    """A server that sends its list byte by byte delays a start no longer than one that says nothing."""
+    whole = reply(b" " * 1_000)
+    with RawServer(whole[:-990], closes_after=3.0) as raw:
+        begun = time.monotonic()
+        assert list_models(raw.url + "/v1/models", 0.2) is None
+        assert time.monotonic() - begun < 1
+
+
+def test_names_that_are_none_are_left_out() -> None:
+    """Names stand in headers and on terminals: one line, no control characters, of sensible length."""
+    with RawServer(
+        reply(b'{"data":[{"id":"a\\u001b[31m"},{"id":"b\\r\\nc"},{"id":"' + b"d" * 999 + b'"},{"id":"e"}]}')
+    ) as raw:
+        assert list_models(raw.url + "/v1/models", 1.0) == ("e",)
+
+
+def test_address_that_is_none_is_no_server() -> None:
+    """A base URL that cannot be read is answered by nobody."""
+    assert list_models("http://[/v1/models", 0.2) is None
