@@ -22,7 +22,7 @@ class AnthropicTap:
 
     def __init__(self) -> None:
         self.ending = False
-        self._rest = b""
+        self._rest: list[bytes] = []
         self._chunks: list[bytes] = []
         self._size = 0
         self._slow = AnthropicStreamParser()
@@ -33,7 +33,12 @@ class AnthropicTap:
         self._chunks.append(chunk)
         self._size += len(chunk)
         if self._rest or not chunk.endswith(b"\n"):
-            lines, _, self._rest = (self._rest + chunk).rpartition(b"\n")
+            head, newline, tail = chunk.rpartition(b"\n")
+            lines = b"".join((*self._rest, head)) if newline else b""
+            if newline:
+                self._rest.clear()
+            if tail:
+                self._rest.append(tail)
         else:
             lines = chunk
         if b'"usage"' in lines or b'"message_stop"' in lines:
@@ -45,7 +50,7 @@ class AnthropicTap:
     def close(self) -> Reading:
         reading = self._reading
         if self._rest:
-            self._listen(self._rest)
+            self._listen(b"".join(self._rest))
         if reading.whole and reading.finish_reason and self._usage.get("output_tokens"):
             reading.usage = read_usage(self._usage)
             if reading.usage is not None and reading.usage.complete:
