@@ -53,3 +53,23 @@ def type_amount(unit: Unit, amount: int | None) -> str:
     if amount is None:
         return NONE if unit is Unit.MONEY else f"{NONE}-tokens"
     return decimal_usd(amount) if unit is Unit.MONEY else f"{amount}-tokens"
+
+
+def read_mark(text: str, unit: Unit, option: str) -> int | None:
+    """An amount in the budget's own unit; None takes the mark away."""
+    if text == NONE:
+        return None
+    found, amount = parse_amount(text)
+    if found is not unit:
+        raise BadRequest(f"`{option} {text}` is not counted in {unit.value}, as the budget is")
+    return amount
+
+
+def read_percents(text: str) -> tuple[int, ...]:
+    """Percentages as ``80,95``, sorted; BadRequest when they are none."""
+    if text == NONE:
+        return ()
+    try:
+        return tuple(sorted({int(each.strip().removesuffix("%")) for each in text.split(",")}))
+    except ValueError:
+        raise BadRequest(f"`--warn {text}` are not percentages", hint="write them as 80,95") from None

@@ -16,6 +16,7 @@ import gzip
 import json
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -99,7 +100,7 @@ def pieces(raw: bytes, size: int) -> Iterator[bytes]:
     return (raw[start : start + size] for start in range(0, len(raw), size))
 
 
-class FakeServer:
+class FakeServer(ABC):
     """Subclasses answer in ``chat`` and ``other``; ``chat_paths`` tells which is which.
 
     ``cancelled`` counts callers who left before their answer was whole; ``active`` is how many wait right now.
@@ -119,21 +120,21 @@ class FakeServer:
         self._ready = threading.Event()
         self._connections: set[asyncio.Task[None]] = set()
 
+    @abstractmethod
     def chat(self, request: Request, how: Behaviour) -> Reply:
         """The answer to a chat call; ``status`` and failures are already dealt with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def other(self, request: Request) -> Reply:
         """The answer to anything else."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error(self, status: int, message: str = "", kind: str = "") -> Reply:
         """An error reply in this protocol's shape."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error_event(self, message: str) -> bytes:
         """An error inside a stream, in this protocol's shape."""
-        raise NotImplementedError
 
     def refused(self, request: Request) -> Reply | None:
         """A refusal of the caller's credential, if any."""

@@ -131,9 +131,9 @@ def set(  # noqa: A001 (the word people type)
             window=window,
             unit=unit,
             hard=hard,
-            soft=old.soft if soft is None else _mark(soft, unit, "--soft"),
-            medium=old.medium if medium is None else _mark(medium, unit, "--medium"),
-            warn=old.warn if warn is None else _percents(warn),
+            soft=old.soft if soft is None else amounts.read_mark(soft, unit, "--soft"),
+            medium=old.medium if medium is None else amounts.read_mark(medium, unit, "--medium"),
+            warn=old.warn if warn is None else amounts.read_percents(warn),
             on_exceed=on_exceed or old.on_exceed,
         )
         check(after)
@@ -383,22 +383,3 @@ def _matching(
         for each in budgets
         if scope in {None, each.scope} and window in {None, each.window} and unit in {None, each.unit}
     ]
-
-
-def _mark(text: str, unit: Unit, option: str) -> int | None:
-    """An amount in the budget's own unit; None takes the mark away."""
-    if text == amounts.NONE:
-        return None
-    found, amount = amounts.parse_amount(text)
-    if found is not unit:
-        raise BadRequest(f"`{option} {text}` is not counted in {unit.value}, as the budget is")
-    return amount
-
-
-def _percents(text: str) -> tuple[int, ...]:
-    if text == amounts.NONE:
-        return ()
-    try:
-        return tuple(sorted({int(each.strip().removesuffix("%")) for each in text.split(",")}))
-    except ValueError:
-        raise BadRequest(f"`--warn {text}` are not percentages", hint="write them as 80,95") from None
