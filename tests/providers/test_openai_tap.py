@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -192,3 +193,14 @@ def test_no_bytes_make_a_tap_fail(chunks):
     """Whatever comes is passed on."""
     passed, _, _ = run(chunks)
     assert passed == b"".join(chunks)
+
+
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_long_event_in_small_pieces_costs_no_more_than_its_length(include_usage):
+    """A picture of megabytes in one event is not searched again from its start with every piece that comes."""
+    event = delta("a" * 5_000_000)
+    listener = tap("openai", include_usage)
+    begun = time.process_time()
+    pieces = (event[start : start + 1_000] for start in range(0, len(event), 1_000))
+    assert b"".join(map(listener.feed, pieces)) == event
+    assert time.process_time() - begun < 1.5

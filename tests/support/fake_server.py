@@ -124,17 +124,17 @@ class FakeServer(ABC):
     def chat(self, request: Request, how: Behaviour) -> Reply:
         """The answer to a chat call; ``status`` and failures are already dealt with."""
 
-    @abstractmethod
     def other(self, request: Request) -> Reply:
         """The answer to anything else."""
+        return self.error(404, f"nothing at {request.path}")
 
-    @abstractmethod
     def error(self, status: int, message: str = "", kind: str = "") -> Reply:
         """An error reply in this protocol's shape."""
+        return json_reply({"error": message or kind}, status)
 
-    @abstractmethod
     def error_event(self, message: str) -> bytes:
         """An error inside a stream, in this protocol's shape."""
+        return json.dumps({"error": message}).encode() + b"\n"
 
     def refused(self, request: Request) -> Reply | None:
         """A refusal of the caller's credential, if any."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from llmgw.domain.usage import Usage
 
 _KEPT = 1024 * 1024  # bytes of stream kept for an estimate before they are boiled down to their text
+_MARKER = (
+    64  # bytes within which a terminal marker stands; a larger event is not searched again for every chunk
+)
+_LARGEST_USAGE = 64 * 1024
 _CONTENT = re.compile(rb'"choices"\s*:\s*\[\s*\{')
 
 
@@ -48,7 +52,7 @@ class StreamTap:
             return chunk
         blocks = self._blocks.feed(chunk)
         pending = self._blocks.pending
-        if b"[DONE]" in pending and (event := parse(bytes(pending))) is not None:
+        if len(pending) < _MARKER and b"[DONE]" in pending and (event := parse(bytes(pending))) is not None:
             self.ending = self.ending or event.data.strip() == b"[DONE]"
         if not self._hide:
             for block in blocks:
@@ -138,6 +142,8 @@ def _telling(data: bytes) -> bool:
 
 def _may_be_usage(pending: bytearray) -> bool:
     """Whether an unfinished event may still turn out to hold usage and no choice."""
+    if len(pending) > _LARGEST_USAGE:
+        return False
     start = bytes(pending[:64]).lstrip()
     value = start[5:].lstrip()
     return (
