@@ -225,10 +225,9 @@ async def _end_stream(
 async def _settle_stream(
     gateway: Gateway, call: Call, attempt: Attempt, crossing: Exchange, *, final: bool
 ) -> Reading:
-    """Put a stream into the ledger; one that holds nothing but an error may still be answered by somebody else."""
+    """Put a stream into the ledger; one that broke before a byte has left may still be answered by another target."""
     reading = crossing.reading()
-    relayed = call.dialect.name == attempt.destination.dialect.name
-    if reading.error and not call.replied and not (final and relayed):
+    if reading.error and not call.replied and not final:
         raise _none(attempt, reading.error)
     _warn(call, crossing)
     broken = "" if reading.whole and not reading.error else UpstreamFailed.code
