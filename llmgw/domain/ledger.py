@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from base64 import b32hexencode
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from llmgw.domain.money import NanoUSD
 from llmgw.domain.usage import Usage
 
+if TYPE_CHECKING:
+    from llmgw.domain.clock import Nanoseconds
+
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no i, l, o, u."""
 _TO_CROCKFORD = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", ALPHABET.encode())
+
+_BEFORE_2027 = 1_798_761_600_000 * (2**22 - 2**18)
+"""Older releases counted 2**22 ids a millisecond since 1970, which lets all of theirs lie below newer ones."""
 
 
 class AttemptState(StrEnum):
@@ -110,6 +117,11 @@ class RequestRow(Struct, frozen=True, kw_only=True, gc=False):
     ttft_us: int | None = None
     latency_us: int = 0
     finish_reason: str = ""
+
+
+def first_id(now: Nanoseconds) -> int:
+    """The lowest request id of a moment. Ids rise with time until the year 2230, where they end with 63 bits."""
+    return _BEFORE_2027 + (now // 1_000_000 << 18)
 
 
 def show_id(number: int) -> str:

@@ -83,7 +83,7 @@ class Database:
         self.before_upgrade: Path | None = None
         """The copy that opening made, where it had to bring older tables up to date."""
         self._immutable = False
-        self._opened: os.stat_result | None = None
+        self._files: dict[Path, os.stat_result] = {}
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
 
@@ -96,7 +96,7 @@ class Database:
         database = cls(path.absolute(), readonly=readonly)
         try:
             database._prepare(clock)
-            database._opened = database.path.stat()
+            database._files[database.path] = database.path.stat()
         except OSError as error:
             raise ConfigInvalid(
                 f"cannot use {path}: {(error.strerror or str(error)).lower()}",
@@ -174,12 +174,19 @@ class Database:
             raise
         return connection
 
-    def in_place(self) -> bool:
-        """Whether the file that was opened is still the one at its path: what is written to another is lost."""
-        try:
-            return self._opened is None or os.path.samestat(self._opened, self.path.stat())
-        except OSError:
-            return False
+    def misplaced(self) -> Path | None:
+        """The file that is not at its path any more: what is written to one of the database's files is lost then.
+
+        The log beside it is known from the first call on, before which a connection must have been opened for good.
+        """
+        for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            try:
+                now = path.stat()
+            except OSError:
+                return path
+            if not os.path.samestat(self._files.setdefault(path, now), now):
+                return path
+        return None
 
     def reader(self) -> sqlite3.Connection:
         """This thread's own read-only connection; closed with the database."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from llmgw.domain.ledger import AttemptState, Hold, Outcome, RequestRow
+from llmgw.storage.chain import extend
 from llmgw.storage.database import BUSY_SECONDS, Database, troubles
 from llmgw.storage.recovery import Recovered, recover
 from llmgw.storage.reports import Reports
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmgw.domain.clock import Clock
+    from llmgw.domain.money import NanoUSD
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ _SETTLE = (
     "ended_at = ?, status = ?, error = ?, cost = ?, premium_cost = ?, price = ?, ttft_us = ?, latency_us = ?, "
     "finish_reason = ?, upstream_id = ? WHERE request_id = ? AND attempt = ? AND state <= 1"
 )
+_AMEND = "UPDATE attempts SET held_cost = ? WHERE request_id = ? AND attempt = ? AND state <= 1"
 _CLOSE = "UPDATE attempts SET open = 0 WHERE request_id = ? AND open = 1"
 
 
@@ -59,7 +62,8 @@ class Ledger:
     """What a gateway writes while it serves, durable once the returned future resolves.
 
     Futures fail with Unavailable (``storage_unavailable``) in bounded time when the database cannot be written: a
-    hold has then not happened, a settlement happens as soon as the trouble lifts.
+    hold has then not happened, a settlement happens as soon as the trouble lifts. What costs nothing never fails for
+    that: it is written when the trouble lifts, unless too much waits already.
     """
 
     def __init__(self, database: Database, boot: int, clock: Clock, writer: Writer) -> None:
@@ -90,11 +94,11 @@ class Ledger:
         return self._writer.healthy
 
     def check(self) -> None:
-        """Notice that the file was taken away, or is back; to be called now and then."""
-        here = self._database.in_place()
-        if here == self._writer.lost:
-            self._writer.lost = not here
-            log.error("%s", lost(self._database.path).message if not here else "the database is back")
+        """Notice that a file was taken away, or is back; to be called now and then."""
+        away, before = self._database.misplaced(), self._writer.lost
+        if away != before:
+            self._writer.lost = away
+            log.error("%s", lost(away).message if away else "the database is back")
 
     @property
     def reports(self) -> Reports:
@@ -104,22 +108,29 @@ class Ledger:
     def hold(self, hold: Hold, *, dispatched: bool = True) -> Future[None]:
         """Write an attempt before its bytes leave; ``dispatched`` says that they leave next."""
         state = AttemptState.DISPATCHED if dispatched else AttemptState.HELD
-        return self._writer.submit(self._apply, _Held(hold, state))
+        return self._writer.submit(self._apply, _Held(hold, state), free=hold.cost == 0)
 
     def dispatch(self, request_id: int, attempt: int) -> Future[None]:
         """A held attempt's bytes leave now."""
         return self._writer.submit(self._apply, _Dispatch(request_id, attempt))
 
-    def settle(self, outcome: Outcome, request: RequestRow | None = None) -> Future[None]:
+    def amend(self, request_id: int, attempt: int, cost: NanoUSD) -> Future[None]:
+        """An attempt under way may come to cost so much."""
+        return self._writer.submit(_amend, (cost, request_id, attempt))
+
+    def settle(
+        self, outcome: Outcome, request: RequestRow | None = None, *, held: bool = True
+    ) -> Future[None]:
         """End an attempt, and with ``request`` its request too, in one transaction. A second settle changes nothing.
 
-        An attempt whose hold was never written leaves only its request's row.
+        An attempt whose hold was never written, ``held`` says so, leaves only its request's row.
         """
-        return self._writer.submit(self._apply, _Settled(outcome, request), keep=True)
+        settled = _Settled(outcome, request)
+        return self._writer.submit(self._apply, settled, keep=held, free=outcome.cost == 0)
 
     def record(self, request: RequestRow) -> Future[None]:
         """Write a request that ends without settling an attempt; a second time changes nothing."""
-        return self._writer.submit(self._apply, request, keep=request.attempts > 0)
+        return self._writer.submit(self._apply, request, keep=request.attempts > 0, free=request.cost == 0)
 
     def recover(self) -> Recovered:
         """Close what earlier boots left open; to be called before the first hold. A second time changes nothing."""
@@ -146,12 +157,9 @@ class Ledger:
 
     def close(self) -> None:
         """Write what waits, note the end of this boot where that is possible, let go of the file. Idempotent."""
+        # by the writer: a new connection would damage a database whose log was deleted
+        self._writer.submit(_stop, (self._clock.now(), self._boot))
         self._writer.close()
-        with suppress(sqlite3.Error), closing(self._database.connect()) as connection:
-            connection.execute(
-                "UPDATE boots SET stopped_at = ? WHERE id = ? AND stopped_at IS NULL",
-                (self._clock.now(), self._boot),
-            )
         self._database.close()
 
     def _apply(
@@ -185,6 +193,7 @@ class Ledger:
             recorded = [request.id for request in requests if request.attempts > 0]
             several = [request.id for request in ending[len(requests) :] if request.attempts > 1]
             connection.executemany(_CLOSE, [(number,) for number in recorded + several])
+            extend(connection, len(ending))
 
     def _hold_values(self, connection: sqlite3.Connection, held: _Held) -> tuple[object, ...]:
         hold = held.hold
@@ -203,6 +212,14 @@ class Ledger:
 
 class _Mixed(Exception):
     """Some of a batch's settlements had happened before: they must be told apart one by one."""
+
+
+def _stop(connection: sqlite3.Connection, items: Sequence[tuple[int, int]]) -> None:
+    connection.executemany("UPDATE boots SET stopped_at = ? WHERE id = ? AND stopped_at IS NULL", items)
+
+
+def _amend(connection: sqlite3.Connection, items: Sequence[tuple[NanoUSD, int, int]]) -> None:
+    connection.executemany(_AMEND, items)
 
 
 def _settle_values(settled: _Settled) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmgw.domain.ledger import CacheVerdict, RequestRow
 from llmgw.domain.usage import Usage
+from llmgw.storage.chain import extend
 from llmgw.storage.rows import DIMENSION, Dimensions, write_requests
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def recover(connection: sqlite3.Connection, boot: int, now: Nanoseconds) -> Reco
         requests = [_request(list(rows)) for _, rows in groupby(attempts, itemgetter(0))]
         write_requests(connection, Dimensions(), requests)
         connection.execute(_CLOSE, (boot,))
+        if requests:
+            extend(connection, len(requests))
         connection.execute(
             "UPDATE boots SET stopped_at = ? WHERE id <> ? AND stopped_at IS NULL", (now, boot)
         )

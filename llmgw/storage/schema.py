@@ -111,7 +111,64 @@ _CONTROL = (
     ),
 )
 
-STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (("0001_first", _FIRST), ("0002_control", _CONTROL))
+_CHAIN = (
+    # Each covers the rows above those of the one before it; the first takes what was there before it as it stands.
+    "CREATE TABLE links (seq INTEGER PRIMARY KEY, dimension INTEGER NOT NULL, hash BLOB NOT NULL)",
+    "INSERT INTO links SELECT coalesce(max(seq), 0), 0, zeroblob(32) FROM requests",
+)
+
+_MEASURES = (
+    "requests, errors, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, "
+    "reasoning_tokens, input_audio_tokens, output_audio_tokens, searches, estimated, cost, premium_cost, saving, "
+    "unknown_cost, latency_us, ttft_us, ttft_count"
+)
+FROM_ROLLUPS = (
+    """INSERT INTO dimensions (tenant, user, key_id, key_name, tags, surface, provider, model, tier, cache)
+    SELECT DISTINCT '', '', 0, '', '', surface, provider, model, tier, cache FROM dimensions WHERE TRUE
+    ON CONFLICT DO NOTHING""",
+    f"""INSERT INTO overall (bucket, dimension, {_MEASURES})
+    SELECT bucket, target.id, {", ".join(f"sum({name})" for name in _MEASURES.split(", "))}
+    FROM rollups JOIN dimensions caller ON caller.id = rollups.dimension
+    JOIN dimensions target ON (target.key_id, target.model, target.provider, target.tier, target.cache, target.surface,
+    target.tags, target.user, target.tenant, target.key_name)
+    = (0, caller.model, caller.provider, caller.tier, caller.cache, caller.surface, '', '', '', '')
+    GROUP BY bucket, target.id""",  # noqa: S608 (own columns)
+    """INSERT INTO days SELECT dimension, bucket - bucket % 86400000000000 AS day, sum(cost),
+    sum(input_tokens + output_tokens) FROM rollups GROUP BY dimension, day""",
+)
+"""Both sums of what the roll-ups hold, into empty tables."""
+
+_SUMS = (
+    # Roll-ups without their caller, under a dimension that has none: a report of years reads as many rows as there
+    # are targets, however many keys there are.
+    f"""CREATE TABLE overall (
+    bucket INTEGER NOT NULL, dimension INTEGER NOT NULL,
+    {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in _MEASURES.split(", "))},
+    PRIMARY KEY (bucket, dimension)) WITHOUT ROWID""",
+    # What budgets count, by days in UTC: the middle of any longer stretch.
+    """CREATE TABLE days (
+    dimension INTEGER NOT NULL, day INTEGER NOT NULL, cost INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    PRIMARY KEY (dimension, day)) WITHOUT ROWID""",
+    *FROM_ROLLUPS,
+)
+
+_COUNT = "BEGIN UPDATE keys SET change = (SELECT version FROM control) WHERE id = NEW.id; END"
+_CHANGES = (
+    # Rises with each change of a key, so that a gateway reads again what has changed and no more.
+    "ALTER TABLE keys ADD COLUMN change INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX keys_change ON keys (change)",
+    f"CREATE TRIGGER keys_new AFTER INSERT ON keys {_COUNT}",
+    f"""CREATE TRIGGER keys_other AFTER UPDATE OF name, hash, tenant, user, plan, models, tags, expires_at, revoked_at,
+    previous_hash, grace_until, admin ON keys {_COUNT}""",
+)
+
+STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("0001_first", _FIRST),
+    ("0002_control", _CONTROL),
+    ("0003_chain", _CHAIN),
+    ("0004_sums", _SUMS),
+    ("0005_changes", _CHANGES),
+)
 """Name and statements of each step, oldest first. A step that was ever released is never edited."""
 
 

@@ -1,13 +1,15 @@
-"""Does the ledger add up? Attempts against requests, requests against roll-ups, nothing stuck, nothing double."""
+"""Does the ledger add up? Attempts against requests, requests against roll-ups, nothing stuck, double or changed."""
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from llmgw.domain.ledger import show_id
-from llmgw.storage.rows import BUCKET, SUMS, USAGE
+from llmgw.storage.chain import Break, breaks
+from llmgw.storage.rows import BUCKET, DAY, SUMS, USAGE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -98,6 +100,16 @@ _ROLLUPS = f"""SELECT bucket, dimension FROM (
     GROUP BY bucket, dimension HAVING {" OR ".join(f"sum({name}) <> 0" for name in SUMS.split(", "))}
     LIMIT :most"""  # noqa: S608 (own columns)
 
+_DAYS = f"""SELECT day FROM (
+    SELECT dimension, day, cost, tokens FROM days UNION ALL
+    SELECT dimension, bucket - bucket % {DAY}, -cost, -input_tokens - output_tokens FROM rollups)
+    GROUP BY dimension, day HAVING sum(cost) <> 0 OR sum(tokens) <> 0 LIMIT :most"""  # noqa: S608 (own columns)
+_OVERALL = f"""SELECT bucket FROM (
+    SELECT bucket, {SUMS} FROM overall UNION ALL
+    SELECT bucket, {", ".join(f"-{name}" for name in SUMS.split(", "))} FROM rollups)
+    GROUP BY bucket HAVING {" OR ".join(f"sum({name}) <> 0" for name in SUMS.split(", "))}
+    LIMIT :most"""  # noqa: S608 (own columns)
+
 
 def verify(connection: sqlite3.Connection, live: int) -> list[Finding]:
     """Everything that does not add up, at most 100 of a kind. ``live`` is the boot whose open attempts are in flight."""
@@ -112,6 +124,23 @@ def verify(connection: sqlite3.Connection, live: int) -> list[Finding]:
         for bucket, dimension in connection.execute(_ROLLUPS, values):
             words = f"the roll-up of {bucket // 10**9} for dimension {dimension} differs from its requests"
             findings.append(Finding("rollup_differs", 0, words))
+        for sql, name in ((_DAYS, "of the day"), (_OVERALL, "without callers")):
+            for (at,) in connection.execute(sql, values):
+                words = f"the sum {name} at {at // 10**9} differs from its roll-ups"
+                findings.append(Finding("sum_differs", 0, words))
+        findings += map(_changed, islice(breaks(connection), MOST))
     finally:
         connection.execute("COMMIT")
     return findings
+
+
+def _changed(found: Break) -> Finding:
+    if not found.first:
+        return Finding("changed", 0, "requests were deleted after they had been written")
+    which = show_id(found.first)
+    if found.first != found.last:
+        which += f" to {show_id(found.last)}"
+    words = "a row was edited, deleted or inserted after it had been written"
+    if not found.linked:
+        words = "nothing proves that these rows are what was written"
+    return Finding("changed" if found.linked else "unlinked", found.first, f"{which}: {words}")

@@ -30,6 +30,7 @@ Apply = Callable[[sqlite3.Connection, Sequence[Any]], None]
 
 RETRY_SECONDS = 0.5
 MOST_WAITING = 20_000
+"""From so many on nothing more is taken that need not be: about 40 MB."""
 GATHER_FROM = 4
 GATHER_SECONDS = 0.0005
 """After a batch of more than so many writes the next one waits this long: a third less CPU a write under load, while
@@ -42,14 +43,14 @@ class _Write(NamedTuple):
     item: Any
     future: asyncio.Future[None]
     keep: bool
+    free: bool
 
 
 class Writer:
     """Owns the writing connection. Made and used on one event loop; ``close`` may be called from anywhere.
 
-    While the file is locked, full or read-only, writes fail with Unavailable after at most ``patience`` seconds in
-    the database and as long again in the queue. Those marked ``keep`` are tried again until the trouble lifts, so
-    they happen although their caller was told that they had not happened yet.
+    While the file is locked, full or read-only, writes fail with Unavailable: the first ones after at most ``patience``
+    seconds in the database and as long again in the queue, those after them at once.
     """
 
     def __init__(self, database: Database, *, patience: float = BUSY_SECONDS, strict: bool = False) -> None:
@@ -62,11 +63,12 @@ class Writer:
         self._lock = threading.Lock()
         self._closed = False
         self._kept: list[_Write] = []
+        self._carried = 0
         self._trouble: sqlite3.Error | None = None
         self._batch_began: float | None = None
         self._gathered = 0
-        self.lost = False
-        """Whether the file was taken away, so that no write is worth anything until it is back."""
+        self.lost: Path | None = None
+        """The file that was taken away, so that no write is worth anything until it is back."""
         self.rollbacks = 0
         """How often a transaction was taken back: what was remembered of its effects no longer holds."""
         self._connection: sqlite3.Connection | None = self._connect()
@@ -80,18 +82,30 @@ class Writer:
         hangs = began is not None and time.monotonic() - began > 2 * self._patience
         return self._trouble is None and not (hangs or self.lost) and self._thread.is_alive()
 
-    def submit(self, apply: Apply, item: Any, *, keep: bool = False) -> asyncio.Future[None]:
-        """A future that resolves once the item is committed. Cancelling the future does not undo the write."""
+    def submit(
+        self, apply: Apply, item: Any, *, keep: bool = False, free: bool = False
+    ) -> asyncio.Future[None]:
+        """A future that resolves once the item is committed. Cancelling the future does not undo the write.
+
+        What is marked ``keep`` or ``free`` is tried again until the trouble lifts, so it happens although its caller
+        was told that it had not happened yet (``keep``, which is always taken), or is not told, as nothing depends on
+        it (``free``).
+        """
         future = self._loop.create_future()
+        path, trouble = self._database.path, self._trouble
         with self._lock:
             if self._closed:
                 _fail(future, Unavailable("the ledger is closed", code="storage_unavailable"))
-            elif self.lost and not keep:
-                _fail(future, lost(self._database.path))
-            elif not keep and self._queue.qsize() >= MOST_WAITING:
+            elif not keep and self._queue.qsize() + self._carried >= MOST_WAITING:
                 _fail(future, Unavailable("too many writes wait for the disk", code="storage_unavailable"))
+            elif self.lost and not (keep or free):
+                _fail(future, lost(self.lost))
+            elif trouble is not None and not (keep or free):
+                _fail(future, unavailable(trouble, path))
             else:
-                self._queue.put(_Write(apply, item, future, keep))
+                self._queue.put(_Write(apply, item, future, keep, free))
+                if free and trouble is not None:
+                    future.set_result(None)
         return future
 
     def close(self) -> None:
@@ -117,11 +131,11 @@ class Writer:
             self._connection.close()
 
     def _gather(self) -> list[_Write | None]:
-        """Everything that waits now, at least one; nothing when it is time to try again. None is always last."""
+        """Everything that waits now, at least one unless there is trouble. None is always last."""
         queue, batch = self._queue, []
         try:
             if self._trouble is not None:
-                batch.append(queue.get(timeout=RETRY_SECONDS))
+                time.sleep(RETRY_SECONDS)  # not with each that comes: all that waits is tried again with it
             else:
                 batch.append(queue.get())
                 if self._gathered > GATHER_FROM:
@@ -138,6 +152,7 @@ class Writer:
         failures: list[Exception | None] = [None] * len(writes)
         try:
             self._commit(writes, failures)
+            self._carried = 0
             if self._trouble is not None:
                 log.warning("the ledger can be written again")
                 self._trouble = None
@@ -145,8 +160,9 @@ class Writer:
             if self._trouble is None:
                 log.error("%s", unavailable(error, self._database.path).message)  # noqa: TRY400
             self._trouble = error
-            failures = [unavailable(error, self._database.path) for _ in writes]
-            self._kept = [write for write in writes if write.keep]
+            failures = [None if write.free else unavailable(error, self._database.path) for write in writes]
+            self._kept = [write for write in writes if write.keep or write.free]
+            self._carried = len(self._kept)
             if error_code(error) not in _WAITS and self._connection is not None:
                 self._connection.close()
                 self._connection = None
@@ -209,7 +225,7 @@ def lost(path: Path) -> Unavailable:
     """The refusal of writes to a file that is not in its place any more."""
     return Unavailable(
         f"{path} was moved, deleted or replaced while the gateway ran",
-        hint="put it back, or `llmgw restart`",
+        hint="`llmgw restart`, or put it back",
         code="storage_unavailable",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from contextlib import asynccontextmanager, closing
 
 import pytest
@@ -13,6 +14,7 @@ from support.ledger_words import NOON, USAGE, a_hold, a_refusal, a_request, an_o
 from llmgw.domain.ledger import AttemptState, CacheVerdict
 from llmgw.domain.usage import Usage
 from llmgw.errors import Unavailable
+from llmgw.storage import writer
 from llmgw.storage.database import Database
 from llmgw.storage.ledger import Ledger
 from llmgw.storage.reports import Reports
@@ -282,13 +284,97 @@ def test_locked_ledger_refuses_holds_and_keeps_settlements(path):
                         await write
                 assert not ledger.healthy
                 other.execute("ROLLBACK")
+            await until_healthy(ledger)
             await ledger.record(a_refusal(3))
-            assert ledger.healthy
             assert ledger.verify() == []
 
     asyncio.run(journey())
     assert totals(path).requests == 2
     assert sql(path, "SELECT request_id FROM attempts") == [(1,)]
+
+
+def test_locked_ledger_takes_what_costs_nothing(path):
+    """Under a lock free calls and refusals go on, as many as may wait, and are in the ledger once it is gone; a hold
+    that costs is refused at once.
+    """
+
+    async def journey():
+        async with opened(path, patience=0.1) as ledger:
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                await ledger.hold(a_hold(1, cost=0))
+                assert not ledger.healthy
+                begun = time.monotonic()
+                await ledger.settle(an_outcome(1, cost=0), a_request(1, cost=0))
+                await ledger.record(a_refusal(2))
+                for cost in (900, None):
+                    with pytest.raises(Unavailable, match="locked"):
+                        await ledger.hold(a_hold(3, cost=cost))
+                assert time.monotonic() - begun < 0.05
+                other.execute("ROLLBACK")
+            await until_healthy(ledger)
+            assert ledger.verify() == []
+
+    asyncio.run(journey())
+    assert show(path, 1).request == a_request(1, cost=0)
+    assert show(path, 2).request == a_refusal(2)
+    assert sql(path, "SELECT request_id FROM attempts") == [(1,)]
+
+
+def test_what_waits_for_the_disk_is_bounded(path, monkeypatch):
+    """In a long trouble memory does not grow without end: no new free call is taken then, yet each one taken ends."""
+    monkeypatch.setattr(writer, "MOST_WAITING", 3)
+
+    async def journey():
+        async with opened(path, patience=0.1) as ledger:
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                for number in (1, 2, 3):
+                    await ledger.hold(a_hold(number, cost=0))
+                unheld = an_outcome(4, state=AttemptState.RELEASED, cost=0)
+                for write in (
+                    ledger.hold(a_hold(4, cost=0)),
+                    ledger.settle(unheld, a_request(4, cost=0, status=503), held=False),
+                    ledger.record(a_refusal(5)),
+                ):
+                    with pytest.raises(Unavailable, match="too many"):
+                        await write
+                for number in (1, 2, 3):
+                    await ledger.settle(an_outcome(number, cost=0), a_request(number, cost=0))
+                other.execute("ROLLBACK")
+            await until_healthy(ledger)
+            await ledger.record(a_refusal(6))
+            assert ledger.verify() == []
+
+    asyncio.run(journey())
+    assert sql(path, "SELECT id FROM requests ORDER BY seq") == [(1,), (2,), (3,), (6,)]
+
+
+def test_log_that_was_deleted_loses_nothing(path):
+    """A log that somebody deletes is noticed; paid calls are refused, and once the ledger is closed all is in the file."""
+
+    async def journey():
+        async with opened(path) as ledger:
+            await ledger.hold(a_hold(1))
+            ledger.check()
+            path.with_name("llmgw.db-wal").unlink()
+            ledger.check()
+            with pytest.raises(Unavailable, match="-wal was moved, deleted") as refusal:
+                await ledger.hold(a_hold(2))
+            assert "restart" in refusal.value.hint
+            assert not ledger.healthy
+            await ledger.settle(an_outcome(1), a_request(1))
+
+    asyncio.run(journey())
+    assert show(path, 1).request == a_request(1)
+    assert sql(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def until_healthy(ledger):
+    end = time.monotonic() + 5
+    while not ledger.healthy:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
 
 
 def test_dimensions_survive_a_batch_taken_back(path):

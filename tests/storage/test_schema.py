@@ -18,7 +18,7 @@ from support.ledger_words import NOON, a_hold, a_request, an_outcome, standing_c
 from llmgw.domain.budget import Budget, Window
 from llmgw.domain.scope import parse_scope
 from llmgw.errors import ConfigInvalid, Unavailable
-from llmgw.storage import schema
+from llmgw.storage import ledger, rows, schema
 from llmgw.storage.budgets import Budgets
 from llmgw.storage.control import Control
 from llmgw.storage.database import Database
@@ -98,6 +98,8 @@ def test_upgrade_from_the_first_step_keeps_everything(tmp_path, monkeypatch):
 
     with monkeypatch.context() as older:
         older.setattr(schema, "STEPS", schema.STEPS[:1])
+        older.setattr(ledger, "extend", lambda connection, count: None)
+        older.setattr(rows, "add_sums", lambda connection, targets, sums: None)
         asyncio.run(a_call())
         with Control(path, standing_clock()) as control:
             _, token = control.create("ci")

@@ -20,6 +20,11 @@ class GatewayProcess:
         self.launch = launch
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start, for the first time or once more after ``kill``."""
         self._child = subprocess.Popen(
             [sys.executable, "-m", "llmgw.service.run"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -32,7 +37,6 @@ class GatewayProcess:
         assert said["ready"], said
         self.url: str = said["running"]["url"]
         self.pid: int = said["running"]["pid"]
-        return self
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)

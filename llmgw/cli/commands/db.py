@@ -9,6 +9,7 @@ import typer
 
 from llmgw.cli import notices, options, output
 from llmgw.cli.zones import read_zone
+from llmgw.errors import BadRequest
 
 if TYPE_CHECKING:
     from llmgw.storage.database import Database
@@ -59,27 +60,40 @@ def verify(
         str | None,
         typer.Option("--tz", help="Whose days, as Europe/Berlin; the gateway's by default.", metavar="ZONE"),
     ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="A head that was kept elsewhere: prove that all from before it is still there.",
+            show_default=False,
+            metavar="HASH",
+        ),
+    ] = None,
 ) -> None:
-    """Prove that the ledger adds up; exit 1 with what does not.
+    """Prove that the ledger adds up and that nobody changed it; exit 1 with what does not.
 
     Every request against its attempts and the roll-ups against the requests; the money of each scope of callers in
-    each hour, day, week and month counted three ways; no attempt stuck, none double; the pages of the file.
+    each hour, day, week and month counted three ways; no attempt stuck, none double; no row edited, deleted or
+    inserted since it was written; the pages of the file. The head printed stands for all rows up to now.
 
     Examples:
       llmgw db verify
       llmgw db verify --json
+      llmgw db verify --head "$(cat /mnt/elsewhere/llmgw.head)"
     """
     from llmgw.client import local
 
-    zone = read_zone(tz)
+    zone, kept = read_zone(tz), _read_head(head)
     with local.database(options.paths()) as database:
-        found, proved = _findings(database, zone)
+        found, proved = _findings(database, zone, kept)
     result = {"ok": not found, "findings": found, **proved}
     lines = [f"{each['code']}  {each['message']}" for each in found]
     whole = (
         f"the ledger adds up: {proved['requests']:,} requests, the money of {proved['scopes']:,} scopes"
         f" equal by attempts, requests and roll-ups in {proved['sums']:,} windows"
     )
+    if proved["head"]:
+        which = "all" if proved["chained"] == proved["requests"] else "the newest"
+        whole += f"\nnothing was changed in {which} {proved['chained']:,} of them, head {proved['head']}"
     output.record(result, ident="ok", text="\n".join(lines) or whole)
     if found:
         notices.error(f"{len(found):,} findings", "keep the file as it is; `llmgw db backup` makes a copy")
@@ -105,9 +119,21 @@ def migrate() -> None:
     output.record(done, ident="path", text=words + (f"; the old one is {copy}" if copy else ""))
 
 
-def _findings(database: Database, zone: Any) -> tuple[list[dict[str, Any]], dict[str, int]]:
+def _read_head(text: str | None) -> bytes | None:
+    try:
+        return None if text is None else bytes.fromhex(text)
+    except ValueError:
+        raise BadRequest(
+            f"not a head: {text!r}", hint="`llmgw db verify --json` prints one, of 64 hexadecimal digits"
+        ) from None
+
+
+def _findings(
+    database: Database, zone: Any, head: bytes | None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     from llmgw.domain.ledger import show_id
     from llmgw.domain.money import format_usd
+    from llmgw.storage import chain
     from llmgw.storage.balance import balances
     from llmgw.storage.database import troubles
     from llmgw.storage.upkeep import damages, stats
@@ -124,6 +150,10 @@ def _findings(database: Database, zone: Any) -> tuple[list[dict[str, Any]], dict
             for each in findings(reader, _live(database))
         ]
         sums = balances(reader, zone)
+        span = chain.span(reader)
+        if head is not None and not chain.holds(reader, head):
+            words = f"no link of the chain is {head.hex()}: requests from before it are gone or were changed"
+            found.append({"code": "head_missing", "request": None, "message": words})
     found += [
         {
             "code": "sums_differ",
@@ -140,6 +170,9 @@ def _findings(database: Database, zone: Any) -> tuple[list[dict[str, Any]], dict
         "in_flight": counted["open_attempts"],
         "scopes": len({each.scope for each in sums}),
         "sums": len(sums),
+        "chained": span.requests,
+        "chained_since_at": span.since,
+        "head": span.head,
     }
 
 
