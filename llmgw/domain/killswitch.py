@@ -10,10 +10,15 @@ PAID = "paid"
 """The scope of whatever costs money."""
 
 
+AUTOMATIC = "auto"
+"""Who has thrown a switch that threw itself."""
+
+
 class Mode(StrEnum):
-    """From open to shut: nothing, a pause before each call, local targets only, nothing at all."""
+    """From open to shut: nothing, no repeats, a wait before each call, local targets only, nothing at all."""
 
     OFF = "off"
+    PAUSE = "pause"
     THROTTLE = "throttle"
     DEGRADE = "degrade"
     KILL = "kill"
@@ -22,7 +27,7 @@ class Mode(StrEnum):
 class Kill(Struct, frozen=True, kw_only=True):
     """One switch that is thrown. ``scope`` is a scope's text, or ``paid`` for whatever costs money.
 
-    ``at`` is UTC nanoseconds, ``by`` who threw it: a person's name, ``api``, or ``auto`` for a trip.
+    ``at`` is UTC nanoseconds, ``by`` who threw it: a person's name, ``api``, or ``auto``.
     """
 
     scope: str

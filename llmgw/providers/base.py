@@ -93,6 +93,7 @@ class Peek(Struct, kw_only=True):
     ``force_tier``, ``context`` and ``idempotency_key`` are the gateway's own fields (D-01); ``gateway_fields`` is
     True when the body carries any of them, so that they are cut out before bytes leave. ``prompt_bytes`` is the
     length of everything that becomes input tokens, base64 payloads left out; ``attachments`` counts those.
+    ``messages`` are the messages' own bytes, as one list or one by one.
     """
 
     model: str
@@ -107,6 +108,7 @@ class Peek(Struct, kw_only=True):
     context: Raw | None = None
     idempotency_key: str | None = None
     gateway_fields: bool = False
+    messages: Raw | list[Raw] = Raw()
 
 
 class Reading(Struct, kw_only=True):
@@ -146,6 +148,9 @@ class Tap(Protocol):
     def feed(self, chunk: bytes) -> bytes:
         """The bytes to pass on: ``chunk`` itself, except where an event was added on the gateway's own behalf."""
 
+    def text(self) -> str:
+        """What the answer says so far, thinking and tool calls with it."""
+
     def close(self) -> Reading:
         """What was learnt, when no more bytes come."""
 
@@ -158,6 +163,9 @@ class StreamParser(Protocol):
 
     def close(self) -> list[Event]:
         """The last events, when no more bytes come; a stream cut early ends in ``Failed``."""
+
+    def text(self) -> str:
+        """What the answer says so far, thinking and tool calls with it."""
 
     def reading(self) -> Reading:
         """What was learnt so far."""
@@ -206,6 +214,9 @@ class CallerDialect(Protocol):
         ``body`` itself unless the model's name differs, a gateway field or one the target refuses must go, or
         usage must be asked for.
         """
+
+    def limit_output(self, body: bytes, upstream: Upstream, model: str, most: int) -> bytes:
+        """A relayed body with a limit on each answer's tokens, under the name that the target takes it by."""
 
 
 class TargetDialect(Protocol):

@@ -56,37 +56,44 @@ STALE_SECONDS = 1.0
 HANG_UP_SECONDS = 5.0
 HANG_UP_PAUSE = 0.05
 
+IDLE_SECONDS = 75.0
+"""How long a line that nobody needs is kept: each holds about 150 kB, and its connection is closed after 50 s."""
+
+MOST_IDLE = 256
+"""Idle lines kept for one address."""
+
+PRUNE_PAUSE = 15.0
+
+MEGABYTE = 1_048_576
+
 
 class HttpAnswer:
     """An upstream's reply as it arrives; ``close`` before the end cancels the upstream."""
 
-    __slots__ = ("_line", "_open", "_request", "_response", "status")
+    __slots__ = ("_line", "_most", "_open", "_request", "_response", "headers", "status")
 
-    def __init__(self, line: _Line, request: StreamRequest | None, response: Response) -> None:
-        """``request`` is None when the body is here already, and so nothing is left to be closed."""
+    def __init__(self, line: _Line, request: StreamRequest, response: Response, most: int) -> None:
+        """``most`` is the largest body that ``read`` takes, in bytes."""
         self._line = line
+        self._most = most
         self._open = True
         self._request = request
         self._response = response
         self.status = response.status
-
-    @property
-    def headers(self) -> Headers:
-        received = self._response.headers
-        try:
-            return list(received.items())
-        except ValueError:  # a value that is not ASCII: that header is left out, the others count
-            return [
-                (name, value) for name in dict.fromkeys(received) for value in _ascii_values(received, name)
-            ]
+        self.headers = _headers(response.headers)
 
     async def read(self) -> bytes:
-        try:
-            body = bytes(await self._response.bytes())
-        except PyreqwestError as error:
-            raise _failure(error, self._line.where) from error
-        self._over()
-        return body
+        parts, size = [], 0
+        while (chunk := await self.chunk()) is not None:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > self._most:
+                await self.close()
+                raise UpstreamFailed(
+                    f"{self._line.where} sent an answer larger than {self._most / MEGABYTE:g} MB",
+                    hint="raise `server.max_answer_mb` in llmgw.toml",
+                )
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def chunk(self) -> bytes | None:
         try:
@@ -101,9 +108,8 @@ class HttpAnswer:
     async def close(self) -> None:
         if self._open:
             self._over()
-            if self._request is not None:
-                with suppress(PyreqwestError):
-                    await self._request.__aexit__(None, None, None)
+            with suppress(PyreqwestError):
+                await self._request.__aexit__(None, None, None)
 
     def _over(self) -> None:
         self._open = False
@@ -117,29 +123,35 @@ class _Line:
     keep-alive time, in which every line differs.
     """
 
-    __slots__ = ("_free", "client", "left_at", "mark", "used", "where")
+    __slots__ = ("_free", "client", "idle_since", "left_at", "mark", "used", "where")
 
     def __init__(self, builder: ClientBuilder, mark: int, free: list[_Line], where: str) -> None:
         self.mark = mark
         self.left_at = 0.0
+        self.idle_since = 0.0
         self.used = False
         self.client: Client = builder.tcp_keepalive(timedelta(seconds=mark)).build()
         self._free = free
         self.where = where
 
     def release(self) -> None:
+        self.idle_since = time.monotonic()
         self._free.append(self)
 
 
 class Transport:
     """One pool of lines per upstream address and pair of timeouts; open until ``close``."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 64 * MEGABYTE) -> None:
+        """``most`` is the largest plain body of an upstream, in bytes."""
+        self._most = most
         self._pools: dict[tuple[str, float, float], list[_Line]] = {}
         self._marks = count(FIRST_MARK)
-        self._lines: list[_Line] = []
+        self._spare: list[int] = []
+        self._lines: set[_Line] = set()
         self._left: dict[int, _Line] = {}
         self._hanging_up: asyncio.Task[None] | None = None
+        self._pruning: asyncio.Task[None] | None = None
 
     def _line(self, url: str, connect_timeout: float, timeout: float) -> _Line:
         where = _origin(url)
@@ -162,9 +174,27 @@ class Transport:
             .tcp_nodelay(True)
         )
         # A proxy from the environment is for the internet; a model on this machine is never behind it.
-        line = _Line(builder.no_proxy() if is_loopback(url) else builder, next(self._marks), free, where)
-        self._lines.append(line)
+        mark = self._spare.pop() if self._spare else next(self._marks)  # the system takes none above 32,767
+        line = _Line(builder.no_proxy() if is_loopback(url) else builder, mark, free, where)
+        self._lines.add(line)
+        if self._pruning is None:
+            self._pruning = asyncio.get_running_loop().create_task(self._prune())
         return line
+
+    async def _prune(self) -> None:
+        """Close the lines that have been idle for long, and those that are too many; the latest used are kept."""
+        while True:
+            await asyncio.sleep(PRUNE_PAUSE)
+            oldest = time.monotonic() - IDLE_SECONDS
+            done: list[_Line] = []
+            for free in self._pools.values():  # each in the order of release
+                over = max(0, len(free) - MOST_IDLE, sum(line.idle_since < oldest for line in free))
+                done += free[:over]
+                del free[:over]
+            self._lines.difference_update(done)
+            for line in done:
+                await line.client.close()
+                self._spare.append(line.mark)
 
     async def send(
         self,
@@ -186,7 +216,7 @@ class Transport:
         begun = time.monotonic()
         while True:
             try:
-                return await _ask(line, method, url, headers, body, stream=stream)
+                return await self._ask(line, method, url, headers, body, stream=stream)
             except (PyreqwestError, ValueError) as error:
                 if kept and isinstance(error, ConnectError) and time.monotonic() - begun < STALE_SECONDS:
                     kept = False  # the connection was kept open, and closed before our call came
@@ -215,24 +245,30 @@ class Transport:
                 line.release()
             await asyncio.sleep(HANG_UP_PAUSE)
 
+    async def _ask(
+        self, line: _Line, method: str, url: str, headers: Headers, body: bytes | None, *, stream: bool
+    ) -> HttpAnswer:
+        builder = line.client.request(method, url).headers(headers)
+        if body is not None:
+            builder = builder.body_bytes(body)
+        # The client keeps back what fits into this: the whole of a plain reply, nothing of a stream.
+        request = builder.streamed_read_buffer_limit(1 if stream else self._most + 1).build_streamed()
+        return HttpAnswer(line, request, await request.__aenter__(), self._most)
+
     async def close(self) -> None:
+        if self._pruning is not None:
+            self._pruning.cancel()
         for line in self._lines:
             await line.client.close()
         self._lines.clear()
         self._pools.clear()
 
 
-async def _ask(
-    line: _Line, method: str, url: str, headers: Headers, body: bytes | None, *, stream: bool
-) -> HttpAnswer:
-    builder = line.client.request(method, url).headers(headers)
-    if body is not None:
-        builder = builder.body_bytes(body)
-    if not stream:
-        return HttpAnswer(line, None, await builder.build().send())
-    # The client's own limit would keep a stream's bytes back until 64 kB of them are there.
-    request = builder.streamed_read_buffer_limit(1).build_streamed()
-    return HttpAnswer(line, request, await request.__aenter__())
+def _headers(received: HeaderMap) -> Headers:
+    try:
+        return list(received.items())
+    except ValueError:  # a value that is not ASCII: that header is left out, the others count
+        return [(name, value) for name in dict.fromkeys(received) for value in _ascii_values(received, name)]
 
 
 def _ascii_values(headers: HeaderMap, name: str) -> Sequence[str]:

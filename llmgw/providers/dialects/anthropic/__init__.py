@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from llmgw.providers.dialects.anthropic import answers, errors
 from llmgw.providers.dialects.anthropic.parse_request import parse_request
 from llmgw.providers.dialects.anthropic.parser import AnthropicStreamParser
-from llmgw.providers.dialects.anthropic.peek import peek, peek_count, relay_body
+from llmgw.providers.dialects.anthropic.peek import limit_output, peek, peek_count, relay_body
 from llmgw.providers.dialects.anthropic.render_request import render_request
 from llmgw.providers.dialects.anthropic.renderer import AnthropicStreamRenderer
 from llmgw.providers.dialects.anthropic.tap import AnthropicTap
@@ -50,6 +50,9 @@ class Anthropic:
 
     def relay_body(self, body: bytes, peek: Peek, upstream: Upstream, model: str) -> bytes:
         return relay_body(body, peek, upstream, model)
+
+    def limit_output(self, body: bytes, upstream: Upstream, model: str, most: int) -> bytes:  # noqa: ARG002
+        return limit_output(body, most)
 
     def render_request(self, request: ChatRequest, upstream: Upstream, model: str) -> Rendered:
         return render_request(request, upstream, model)

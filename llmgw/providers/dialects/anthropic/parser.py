@@ -77,6 +77,10 @@ class AnthropicStreamParser:
         self._reading.error = self._reading.error or "the upstream's stream ended early"
         return [*out, Failed(self._reading.error)]
 
+    def text(self) -> str:
+        """What the answer says so far."""
+        return "".join(self._text)
+
     def reading(self) -> Reading:
         reading = self._reading
         told = bool(self._finish) and bool(self._usage.get("output_tokens"))

@@ -72,6 +72,7 @@ def _peek(call: _Counted, body: bytes) -> Peek:
         context=context if isinstance(context, Raw) and bytes(context) != b"null" else None,
         idempotency_key=key or None,
         gateway_fields=any(field is not UNSET for field in (tier, context, key)),
+        messages=call.messages,
     )
 
 
@@ -95,6 +96,13 @@ def _payloads(body: bytes) -> tuple[int, int]:
     if b'"source"' in body:
         number += len(REMOTE.findall(body))
     return number, size
+
+
+def limit_output(body: bytes, most: int) -> bytes:
+    """``body`` with another limit on the answer."""
+    fields = decode(FIELDS, body)
+    fields["max_tokens"] = Raw(msgspec.json.encode(most))
+    return msgspec.json.encode(fields)
 
 
 def relay_body(body: bytes, seen: Peek, upstream: Upstream, model: str) -> bytes:

@@ -47,6 +47,11 @@ class AnthropicTap:
             self._fold()
         return chunk
 
+    def text(self) -> str:
+        """What the answer says so far."""
+        self._fold()
+        return self._slow.text()
+
     def close(self) -> Reading:
         reading = self._reading
         if self._rest:

@@ -48,6 +48,10 @@ class Parser:
         events = [event for line in self._lines.close() for event in self._line(line)]
         return events if self.over else [*events, self._fail("Ollama's stream broke off")]
 
+    def text(self) -> str:
+        """What the answer says so far."""
+        return "".join(self._text)
+
     def reading(self) -> Reading:
         self._reading.text = "".join(self._text)
         return self._reading

@@ -55,6 +55,9 @@ class OpenAIChat:
     def relay_body(self, body: bytes, peek: Peek, upstream: Upstream, model: str) -> bytes:
         return relay.relay_body(body, peek, upstream, model)
 
+    def limit_output(self, body: bytes, upstream: Upstream, model: str, most: int) -> bytes:
+        return relay.limit_output(body, upstream, model, most)
+
     def render_request(self, request: ChatRequest, upstream: Upstream, model: str) -> Rendered:
         return render_request(request, upstream, model)
 

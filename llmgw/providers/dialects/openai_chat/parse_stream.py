@@ -75,6 +75,10 @@ class OpenAIStreamParser:
             events.append(self._fail("the upstream's stream ended early"))
         return events
 
+    def text(self) -> str:
+        """What the answer says so far."""
+        return "".join(self._texts)
+
     def reading(self) -> Reading:
         """What was learnt so far."""
         whole = bool(self._finished) or (self._over and not self._error)

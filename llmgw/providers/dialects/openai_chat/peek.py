@@ -85,6 +85,7 @@ def peek(body: bytes) -> Peek:
         context=context if isinstance(context, Raw) and bytes(context) != b"null" else None,
         idempotency_key=key or None,
         gateway_fields=not (force_tier is UNSET and context is UNSET and key is UNSET),
+        messages=call.messages,
     )
 
 

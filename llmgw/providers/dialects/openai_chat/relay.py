@@ -55,6 +55,17 @@ def relay_body(body: bytes, peek: Peek, upstream: Upstream, model: str) -> bytes
     return _encode(members)
 
 
+def limit_output(body: bytes, upstream: Upstream, model: str, most: int) -> bytes:
+    """``body`` with a limit on each answer, in place of one that limits nothing."""
+    members = _members(body)
+    for name in _OTHER_LIMIT:
+        members.pop(name, None)
+    provider = upstream.provider
+    name = provider.max_tokens_field if provider.max_tokens_field in _OTHER_LIMIT else "max_tokens"
+    members["max_completion_tokens" if reasons(provider, model) else name] = Raw(_encode(most))
+    return _encode(members)
+
+
 def asks_usage(peek: Peek, upstream: Upstream) -> bool:
     """Whether the gateway asks for usage on its own behalf, and so must hide the answer from the caller."""
     return peek.stream and not peek.include_usage and upstream.provider.stream_usage == "ask"

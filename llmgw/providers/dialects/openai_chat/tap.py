@@ -45,7 +45,7 @@ class StreamTap:
         self._unread.append(chunk)
         self._size += len(chunk)
         if self._size > _KEPT:
-            self._condense()
+            self._condense(self._usage)
         if not (self._unnamed or self._blocks.pending or _telling(chunk)) and chunk.endswith(b"\n\n"):
             return chunk
         if self.ending:  # already read to its end, so nothing is learnt or hidden any more
@@ -60,12 +60,17 @@ class StreamTap:
             return chunk
         return self._without_usage(blocks)
 
+    def text(self) -> str:
+        """What the answer says so far."""
+        self._condense(usage=None)  # some tell usage with every event
+        return "".join(self._text)
+
     def close(self) -> Reading:
         """What was learnt, when no more bytes come."""
         if rest := self._blocks.close():
             self._look(rest)
         whole = self.ending or bool(self._finish)
-        self._condense()
+        self._condense(self._usage)
         self._read_text(self._reader.close())
         return Reading(
             usage=replace(self._usage, complete=whole) if self._usage else None,
@@ -114,9 +119,9 @@ class StreamTap:
             self._error = describe(reply.error)[0] or event.data.decode("utf-8", "replace")
         return usage is not None and not reply.choices and reply.error is None
 
-    def _condense(self) -> None:
-        """Turn kept bytes into kept text, unless usage is known and makes both needless."""
-        if self._usage is None:
+    def _condense(self, usage: Usage | None) -> None:
+        """Turn kept bytes into kept text, unless ``usage`` makes both needless."""
+        if usage is None:
             self._read_text(self._reader.feed(b"".join(self._unread)))
         self._unread.clear()
         self._size = 0
