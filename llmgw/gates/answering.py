@@ -19,6 +19,7 @@ from llmgw.gates.reply import (
     send_whole,
     wants_meta,
 )
+from llmgw.gates.reserve import Growth
 from llmgw.gates.settle import measured, settle
 from llmgw.providers.sse import LIMIT, parse
 
@@ -104,6 +105,7 @@ async def pass_stream(  # noqa: C901 (one loop that reads from top to bottom, a 
     crossing.begin()
     send = call.send
     held = bytearray()
+    growth = None if attempt.grow_at is None else Growth(gateway, call, attempt, crossing)
     chunk = await answer.chunk()
     if chunk is not None:
         if _is_none(attempt, chunk, final=final):
@@ -123,6 +125,8 @@ async def pass_stream(  # noqa: C901 (one loop that reads from top to bottom, a 
                 if not call.replied:
                     await _begin_stream(call, attempt, answer, crossing)
                 await send({"type": "http.response.body", "body": data, "more_body": True})
+            if growth is not None and not attempt.settled:
+                growth.add(len(chunk))
             chunk = await answer.chunk()
     except UpstreamFailed:
         if not attempt.settled:  # a connection may break once all is said

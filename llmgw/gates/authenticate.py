@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from llmgw.errors import Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from llmgw.domain.identity import Key
     from llmgw.gates.state import Call, Gateway
@@ -20,8 +20,13 @@ OWN_HEADER = b"x-llmgw-key"
 class KeyRing:
     """Every key by its hash, read again whenever ``version`` moves, so that a change counts on the next request."""
 
-    def __init__(self, load: Callable[[], Iterable[Key]], version: Callable[[], int]) -> None:
+    def __init__(
+        self, load: Callable[[], Mapping[int, Key]], version: Callable[[], int], *, own: Iterable[Key] = ()
+    ) -> None:
+        """``load`` gives the same object as long as no key has changed; ``own`` keys are in no database."""
         self._load = load
+        self._own = tuple(own)
+        self._loaded: Mapping[int, Key] | None = None
         self._version = version
         self._seen: int | None = None
         self._by_hash: dict[bytes, Key] = {}
@@ -36,7 +41,10 @@ class KeyRing:
         """The key behind a token; Unauthenticated, never repeating the token, when it opens nothing."""
         version = self._version()
         if version != self._seen:
-            self._by_hash = _index(self._load())
+            loaded = self._load()
+            if loaded is not self._loaded:
+                self._by_hash = _index((*self._own, *loaded.values()))
+                self._loaded = loaded
             self._seen = version
         digest = sha256(token).digest()
         key = self._by_hash.get(digest)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.domain.ledger import AttemptState
 from llmgw.domain.usage import Usage
-from llmgw.errors import GatewayError, Internal, Unavailable, UpstreamFailed, UpstreamRefused
+from llmgw.errors import BudgetExceeded, GatewayError, Internal, Unavailable, UpstreamFailed, UpstreamRefused
 from llmgw.gates.answering import pass_plain, pass_stream
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.exchange import Exchange, exchange
@@ -36,14 +36,14 @@ NOTHING = Usage()
 
 async def dispatch(gateway: Gateway, call: Call) -> None:
     """Answer the caller from the first target that can; the last failure is raised when none does."""
-    targets = list(call.route.targets)
+    targets = gateway.headroom.order(gateway, call, call.route.targets)
     failure: GatewayError | None = None
     for target in targets:  # which a downgrade makes longer
         destination = gateway.router.destination(target)
         tokens, attempts, lease = call.tokens, call.attempts, None
         try:
             permit_target(gateway, call, target)
-            lease = throttle_target(gateway, call, target)
+            lease = await throttle_target(gateway, call, target)
             crossing = exchange(call, destination)
             await _try(gateway, call, destination, crossing, final=target is targets[-1])
         except OverBudget as refusal:
@@ -59,7 +59,7 @@ async def dispatch(gateway: Gateway, call: Call) -> None:
             return
         finally:
             if lease is not None:
-                lease.close(call.tokens - tokens, made=call.attempts > attempts)
+                gateway.limits.close(lease, call.tokens - tokens, made=call.attempts > attempts)
     if failure is not None:
         raise failure
 
@@ -67,7 +67,7 @@ async def dispatch(gateway: Gateway, call: Call) -> None:
 def _ends(call: Call, error: GatewayError) -> bool:
     """Whether no other target is asked: the caller has bytes already, or the fault is the request's or our own."""
     about_request = isinstance(error, UpstreamRefused) and error.status in FINAL_STATUSES
-    return call.replied or about_request or isinstance(error, Unavailable)
+    return call.replied or about_request or isinstance(error, (Unavailable, BudgetExceeded))
 
 
 async def _try(
@@ -75,9 +75,11 @@ async def _try(
 ) -> None:
     """One attempt from hold to settled row, however it ends."""
     headers, body = outgoing(call, destination), crossing.request()
-    attempt, hold = reserve(gateway, call, destination)
+    attempt, hold = await reserve(gateway, call, destination)
     sent = False
     try:
+        if attempt.most_output is not None:
+            body = crossing.request(attempt.most_output)
         await gateway.ledger.hold(hold)
         sent = True
         await _ask(gateway, call, attempt, crossing, headers, body, final=final)
@@ -94,7 +96,15 @@ async def _try(
             worked = sent and error.code != UNREACHABLE and not isinstance(error, UpstreamRefused)
             final = final or _ends(call, error)
             ended = _settle_broken(
-                gateway, call, attempt, crossing, error.status, error.code, sent=worked, final=final
+                gateway,
+                call,
+                attempt,
+                crossing,
+                error.status,
+                error.code,
+                sent=worked,
+                final=final,
+                held=sent,
             )
             if sent:  # else the ledger cannot be written, which need not be waited for twice
                 await ended
@@ -120,7 +130,10 @@ async def _ask(
     answer = await gateway.send(destination, target_url(call, destination), headers, body, stream=stream)
     try:
         if answer.status >= 300 or answer.status in NO_ANSWER:
-            raise await refusal(call, destination, answer)
+            error = await refusal(call, destination, answer)
+            gateway.headroom.refuse(gateway, call, attempt, error)
+            raise error
+        gateway.headroom.learn(gateway, call, attempt, answer.headers)
         if call.stopped is not None:
             raise asyncio.CancelledError  # the transport loses one that meets an answer
         if stream:
@@ -141,6 +154,7 @@ def _settle_broken(
     *,
     sent: bool,
     final: bool,
+    held: bool = True,
 ) -> asyncio.Future[None]:
     """Settle an attempt that did not end well: free if nothing was done for it, else at what it may have cost."""
     if not sent:
@@ -153,6 +167,7 @@ def _settle_broken(
             status=status,
             error=code,
             final=final,
+            held=held,
         )
     if attempt.first_byte is None or not call.peek.stream:  # a plain answer is understood whole or not at all
         usage = unseen(call, attempt, gateway.clock.tick())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec.structs import replace
+
 from llmgw.domain.chat import Ended, Failed
 
 if TYPE_CHECKING:
+    from llmgw.domain.chat import ChatRequest
     from llmgw.gates.state import Call, Destination
     from llmgw.providers.base import Reading, StreamParser, StreamRenderer, Tap
 
@@ -20,8 +23,8 @@ class Exchange(Protocol):
     @property
     def ending(self) -> bool: ...
 
-    def request(self) -> bytes:
-        """The body for the target."""
+    def request(self, most_output: int | None = None) -> bytes:
+        """The body for the target; ``most_output`` is a limit on each answer for a caller who names none."""
 
     def read(self, body: bytes) -> Reading:
         """What the ledger needs of a plain reply; UpstreamFailed when the reply cannot be understood."""
@@ -38,8 +41,11 @@ class Exchange(Protocol):
     def finish(self) -> bytes:
         """The last bytes for the caller when the upstream's stream is over."""
 
+    def text(self) -> str:
+        """The text of the stream so far, whatever was told of its usage."""
+
     def reading(self) -> Reading:
-        """What the ledger needs of the stream as far as it came."""
+        """What the ledger needs of the stream when no more comes."""
 
 
 class Relay:
@@ -52,9 +58,10 @@ class Relay:
         self._call = call
         self._destination = destination
 
-    def request(self) -> bytes:
-        call, destination = self._call, self._destination
-        return call.dialect.relay_body(call.body, call.peek, destination.upstream, destination.target.model)
+    def request(self, most_output: int | None = None) -> bytes:
+        call, upstream, model = self._call, self._destination.upstream, self._destination.target.model
+        body = call.dialect.relay_body(call.body, call.peek, upstream, model)
+        return body if most_output is None else call.dialect.limit_output(body, upstream, model, most_output)
 
     def read(self, body: bytes) -> Reading:
         return self._destination.dialect.read(body)
@@ -76,6 +83,9 @@ class Relay:
     def finish(self) -> bytes:
         return b""
 
+    def text(self) -> str:
+        return self._tap.text()
+
     def reading(self) -> Reading:
         return self._tap.close()
 
@@ -87,15 +97,19 @@ class Translation:
         self._call = call
         self._destination = destination
         self._request = call.dialect.parse_request(call.body)
-        rendered = destination.dialect.render_request(
-            self._request, destination.upstream, destination.target.model
-        )
+        self._render_for(self._request)
+        self.ending = False
+
+    def _render_for(self, request: ChatRequest) -> None:
+        destination = self._destination
+        rendered = destination.dialect.render_request(request, destination.upstream, destination.target.model)
         self._rendered = rendered
         self.dropped = rendered.dropped
         self.warning = rendered.warning
-        self.ending = False
 
-    def request(self) -> bytes:
+    def request(self, most_output: int | None = None) -> bytes:
+        if most_output is not None:
+            self._render_for(replace(self._request, max_tokens=most_output))
         return self._rendered.body
 
     def read(self, body: bytes) -> Reading:
@@ -122,6 +136,9 @@ class Translation:
                 self.ending = True
             out.append(self._renderer.feed(event))
         return b"".join(out)
+
+    def text(self) -> str:
+        return self._parser.text()
 
     def reading(self) -> Reading:
         return self._warned(self._parser.reading())

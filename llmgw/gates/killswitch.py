@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from llmgw.domain.killswitch import PAID, Kill, Mode
+from llmgw.domain.killswitch import AUTOMATIC, PAID, Kill, Mode
 from llmgw.domain.route import Route, Target, Tier
 from llmgw.domain.scope import ScopeKind
 from llmgw.errors import GatewayError, Unavailable
@@ -29,7 +29,6 @@ PAUSE = 2.0
 POLL = 0.25
 """Seconds between two looks while no call arrives and no chunk passes."""
 
-BY_ITSELF = "auto"
 STRICTNESS = {mode: rank for rank, mode in enumerate(Mode)}
 
 
@@ -120,9 +119,12 @@ class KillSwitch:
         reason = self.recent.reason(self._trips, gateway.clock.tick())
         if reason:
             kill = Kill(
-                scope=PAID, mode=self._trips.mode, reason=reason, by=BY_ITSELF, at=gateway.clock.now()
+                scope=PAID, mode=self._trips.mode, reason=reason, by=AUTOMATIC, at=gateway.clock.now()
             )
             log.error("the kill switch threw itself to %s for %s: %s", kill.mode, kill.scope, reason)
+            gateway.tell(
+                "kill", f"kill {kill.scope} {kill.at}", f"kill switch: {kill.mode} for {kill.scope}: {reason}"
+            )
             await asyncio.to_thread(self.keep, kill)
 
 

@@ -10,6 +10,7 @@ from llmgw.errors import GatewayError, Internal
 from llmgw.gates.authenticate import authenticate
 from llmgw.gates.dispatch import dispatch
 from llmgw.gates.killswitch import admit, permit
+from llmgw.gates.loops import break_loop
 from llmgw.gates.read import ClientGone, read
 from llmgw.gates.reply import own_headers, send_error
 from llmgw.gates.route import route
@@ -32,7 +33,8 @@ async def run(gateway: Gateway, call: Call) -> None:
         authenticate(gateway, call)
         admit(gateway, call)
         await read(gateway, call)
-        throttle(gateway, call)
+        break_loop(gateway, call)
+        await throttle(gateway, call)
         await route(gateway, call)
         watch = _Watch(call)
         await permit(gateway, call)
@@ -52,7 +54,9 @@ async def run(gateway: Gateway, call: Call) -> None:
     finally:
         gateway.killswitch.running.pop(call, None)
         if call.lease is not None:
-            call.lease.close(call.tokens, made=call.replied or call.attempts > 0)
+            gateway.limits.close(call.lease, call.tokens, made=call.replied or call.attempts > 0)
+        if call.turn is not None:
+            call.turn.end(answered=call.replied)
         if watch is not None:
             watch.end()
         if call.attempts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ from llmgw.domain.money import NANO, format_usd
 from llmgw.errors import BudgetExceeded, GatewayError
 from llmgw.gates.settle import UNSAID_OUTPUT
 from llmgw.gates.state import Attempt, Call, Gateway
-from llmgw.rules.estimating import upper_bound_tokens
+from llmgw.gates.waiting import WAIT, Lines
+from llmgw.rules.estimating import estimate_tokens, upper_bound_tokens
 from llmgw.rules.pricing import hold_cost
 from llmgw.rules.reservations import Event, Held, Refusal, Reservations, Subject
 
@@ -22,10 +24,26 @@ if TYPE_CHECKING:
     from llmgw.domain.clock import Nanoseconds
     from llmgw.domain.money import NanoUSD
     from llmgw.domain.route import Target
+    from llmgw.gates.exchange import Exchange
     from llmgw.gates.state import Destination
+    from llmgw.providers.base import Peek
     from llmgw.storage.budgets import Budgets
 
 DOWNGRADE = "downgrade:"
+
+MOST_OUTPUT = 131_072
+"""Output tokens that no model writes more of in one answer; held for a call that names no limit, where there is room."""
+
+TOLERANCE = 512
+"""Tokens by which a count of a stream's text may be off, and that may come in one piece."""
+
+LEAST_BYTES = 8
+"""Bytes of a stream for each token of it, events and all, at the very least as long as nothing is known."""
+LEAST_STEP = 2048
+"""Bytes between two counts."""
+
+SPARE = 4
+"""As long as a hard budget has room for so many answers of that length, such a call may be as long as it likes."""
 
 
 class OverBudget(BudgetExceeded):
@@ -45,12 +63,16 @@ class Purse:
         version: Callable[[], int],
         zone: ZoneInfo,
         tell: Callable[[Event], None],
+        wait: float = WAIT,
     ) -> None:
-        """``tell`` hears of each mark that is passed."""
+        """``tell`` hears of each mark that is passed; ``wait`` is how many seconds a call waits for what others hold."""
         self._budgets = budgets
         self._version = version
         self._zone = zone
         self._tell = tell
+        self._wait = wait
+        self._lines = Lines()
+        self._refused: dict[tuple[object, str], Nanoseconds] = {}
         self._seen: int | None = None
         self.reservations = Reservations(zone)
 
@@ -77,26 +99,69 @@ class Purse:
         else:
             reservations.install(standing)
         self._seen = version
+        self._lines.call_all()
 
-    def hold(self, call: Call, target: Target, cost: NanoUSD | None, tokens: int) -> Held:
-        """Hold an attempt's worst case; OverBudget when one of its budgets has no room."""
+    async def hold(self, call: Call, target: Target, cost: NanoUSD | None, tokens: int) -> Held:
+        """Hold an attempt's worst case; OverBudget when one of its budgets has no room.
+
+        Where only what others hold is in the way, it waits for them a little.
+        """
         self.refresh(call.started_at)
         key = call.key
         subject = Subject(
             key.tenant, key.user, key.name, call.tags, target.tier, target.provider, target.model
         )
         held = self.reservations.admit(call.id, subject, call.started_at, cost, tokens)
+        if isinstance(held, Refusal) and held.waits:
+            held = await self._hold_late(call, subject, held, cost, tokens)
         if isinstance(held, Refusal):
             if held.budget.unit is Unit.MONEY and held.budget.hard is not None:
                 call.budget_left = max(0, held.budget.hard - held.spent - held.held)
+            self._tell_refusal(held)
             raise _over_budget(held, target, self._zone)
         self._show(call, held)
         return held
+
+    def _tell_refusal(self, refusal: Refusal) -> None:
+        """Tell that a budget refuses calls, once in its window for each reason."""
+        budget, because = refusal.budget, refusal.because
+        amount = {"hard": budget.hard, "medium": budget.medium}.get(because)
+        name = budget.name, because
+        if amount is not None and not refusal.waits and self._refused.get(name) != refusal.until:
+            self._refused[name] = refusal.until
+            self._tell(Event(because, amount, budget, str(refusal.until), refusal.spent))
+
+    async def _hold_late(
+        self, call: Call, subject: Subject, refusal: Refusal, cost: NanoUSD | None, tokens: int
+    ) -> Held | Refusal:
+        """What ``admit`` says once others have given back enough, or when the time is over."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._wait
+        held: Held | Refusal = refusal
+        again = False
+        while isinstance(held, Refusal) and held.waits and (left := end - loop.time()) > 0:
+            name = held.budget.name
+            again = await self._lines.turn(name, left, again=again)
+            held = self.reservations.admit(call.id, subject, call.started_at, cost, tokens)
+            if not isinstance(held, Refusal):
+                self._lines.call(name)
+        return held
+
+    def grow(self, held: Held, cost: NanoUSD, tokens: int) -> bool:
+        """Hold so much of an attempt under way instead; False when there is no room."""
+        return self.reservations.amend(held, cost, tokens)
+
+    def loosen(self, held: Held, cost: NanoUSD, tokens: int) -> bool:
+        """Hold so much instead if there is room for ``SPARE`` times as much and nobody waits."""
+        return not self._lines and self.reservations.amend(held, cost, tokens, parts=SPARE)
 
     def settle(self, call: Call, held: Held, cost: NanoUSD | None, tokens: int) -> None:
         """Charge what an attempt cost in place of what it held."""
         for event in self.reservations.settle(held, cost, tokens):
             self._tell(event)
+        if self._lines:
+            for line, _ in held.entries:
+                self._lines.call(line.budget.name)
         self._show(call, held)
 
     def _show(self, call: Call, held: Held) -> None:
@@ -106,20 +171,23 @@ class Purse:
             call.budget_warning = "" if passed is None else spent_of(*passed)
 
 
-def reserve(gateway: Gateway, call: Call, destination: Destination) -> tuple[Attempt, Hold]:
+async def reserve(gateway: Gateway, call: Call, destination: Destination) -> tuple[Attempt, Hold]:
     """A new attempt at a destination, its worst case held in every budget, and its row for the ledger.
 
-    OverBudget when a budget has no room for it. A worst case is None where no price is known.
+    OverBudget when a budget has no room for it. A worst case is None where no price is known. A call that names no
+    limit gets one, ``attempt.most_output``, where a hard budget has not room to spare for whatever it may write.
     """
     target, peek = destination.target, call.peek
     price = gateway.price(destination, call.started_at)
     input_bound = upper_bound_tokens(peek.prompt_bytes, peek.attachments)
     output_bound = (peek.max_tokens or UNSAID_OUTPUT) * peek.n
     worst = None if price is None else hold_cost(price, input_bound, output_bound)
-    held = gateway.purse.hold(call, target, worst, input_bound + output_bound)
+    held = await gateway.purse.hold(call, target, worst, input_bound + output_bound)
     call.attempts += 1
     attempt = Attempt(call.attempts, destination, price, gateway.clock.tick(), held)
     attempt.output_bound = output_bound
+    if held.bounded:
+        _bound(gateway, attempt, peek, input_bound)
     hold = Hold(
         request_id=call.id,
         attempt=attempt.number,
@@ -138,6 +206,72 @@ def reserve(gateway: Gateway, call: Call, destination: Destination) -> tuple[Att
         cost=worst,
     )
     return attempt, hold
+
+
+def _bound(gateway: Gateway, attempt: Attempt, peek: Peek, input_bound: int) -> None:
+    """See to it that an answer cannot outgrow what is held for it: hold more, say a limit, or watch its stream."""
+    attempt.input_bound = input_bound
+    if peek.max_tokens is not None:
+        attempt.output_held = attempt.output_bound
+        attempt.grow_at = (
+            attempt.output_bound * 3 // 2 + TOLERANCE
+        )  # who keeps to the limit does not get there
+        return
+    most = MOST_OUTPUT * peek.n
+    if gateway.purse.loosen(attempt.held, _worst(attempt, most), input_bound + most):
+        attempt.output_held = most
+    else:
+        attempt.output_held = attempt.output_bound
+        attempt.most_output = attempt.output_bound // peek.n * 3 // 4
+    attempt.grow_at = attempt.output_held - TOLERANCE
+
+
+class Growth:
+    """Watches a stream that a hard budget concerns: before it outgrows what is held more is held, or it ends.
+
+    Its text is counted anew only where it may have grown halfway there since the last time.
+    """
+
+    __slots__ = ("_attempt", "_call", "_crossing", "_gateway", "_look_at", "_seen")
+
+    def __init__(self, gateway: Gateway, call: Call, attempt: Attempt, crossing: Exchange) -> None:
+        self._gateway = gateway
+        self._call = call
+        self._attempt = attempt
+        self._crossing = crossing
+        self._seen = 0
+        self._look_at = (attempt.grow_at or 0) * LEAST_BYTES
+
+    def add(self, size: int) -> None:
+        """So many bytes of the stream more; BudgetExceeded where there is no room for what they may have said."""
+        self._seen += size
+        if self._seen < self._look_at:
+            return
+        attempt = self._attempt
+        written = estimate_tokens(self._crossing.text())
+        if attempt.grow_at is not None and written >= attempt.grow_at:
+            self._hold_more(written)
+        left = (attempt.grow_at or 0) - written
+        self._look_at = self._seen + max(LEAST_STEP, left * (self._seen // max(1, written)) // 2)
+
+    def _hold_more(self, written: int) -> None:
+        attempt = self._attempt
+        for step in (UNSAID_OUTPUT, UNSAID_OUTPUT // 4):
+            more = max(written, attempt.output_held) + step
+            worst = _worst(attempt, more)
+            if self._gateway.purse.grow(attempt.held, worst, attempt.input_bound + more):
+                attempt.output_held = more
+                attempt.grow_at = more - TOLERANCE
+                self._gateway.ledger.amend(self._call.id, attempt.number, worst)
+                return
+        raise BudgetExceeded(
+            f"the answer outgrew what its budgets have room for, after about {written:,} tokens",
+            hint="raise the budget, or name a `max_tokens` that the provider keeps to",
+        )
+
+
+def _worst(attempt: Attempt, output: int) -> NanoUSD:
+    return 0 if attempt.price is None else hold_cost(attempt.price, attempt.input_bound, output)
 
 
 def downgrade(gateway: Gateway, call: Call, refusal: Refusal, tried: list[Target]) -> list[Target]:

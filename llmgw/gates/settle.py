@@ -37,11 +37,13 @@ def settle(
     error: str = "",
     reading: Reading | None = None,
     final: bool = True,
+    held: bool = True,
 ) -> Future[None]:
     """Price an attempt and put it into the ledger, with its request's own row when it is the final one.
 
     The row is on its way when this returns and committed when the future resolves; who needs no certainty
-    (a caller that hung up) need not wait. A second settle of one attempt changes nothing.
+    (a caller that hung up) need not wait. A second settle of one attempt changes nothing. ``held`` tells whether
+    the ledger may know of the attempt.
     """
     price = attempt.price
     spent = None if price is None else cost(price, usage)
@@ -82,7 +84,7 @@ def settle(
         "finish_reason": outcome.finish_reason,
     }
     row = _request_row(call, now, status, error) if final else None
-    return gateway.ledger.settle(outcome, row)
+    return gateway.ledger.settle(outcome, row, held=held)
 
 
 def record(gateway: Gateway, call: Call, status: int, error: str) -> Future[None]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from llmgw.domain.ledger import show_id
+from llmgw.domain.ledger import first_id, show_id
 from llmgw.domain.route import Target
+from llmgw.gates.headroom import Headrooms
 from llmgw.providers import echo
 from llmgw.providers.base import Headers, TargetDialect, Upstream
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from llmgw.gates.authenticate import KeyRing
     from llmgw.gates.catalogue import Catalogue
     from llmgw.gates.killswitch import KillSwitch
+    from llmgw.gates.loops import LoopBreaker, Turn
     from llmgw.gates.reserve import Purse
     from llmgw.gates.route import Router
     from llmgw.gates.throttle import Throttle
@@ -53,14 +55,17 @@ class Gateway:
         "_last_id",
         "catalogue",
         "clock",
+        "headroom",
         "keys",
         "killswitch",
         "ledger",
         "limits",
+        "loops",
         "max_body",
         "prices",
         "purse",
         "router",
+        "tell",
         "transport",
     )
 
@@ -78,17 +83,25 @@ class Gateway:
         router: Router,
         transport: Transport,
         max_body: int,
+        tell: Callable[[str, str, str], None],
+        loops: LoopBreaker | None = None,
         last_id: int = 0,
     ) -> None:
-        """``max_body`` is bytes; ``last_id`` the newest request id in the ledger, which new ids rise above."""
+        """``max_body`` is bytes; ``last_id`` the newest request id in the ledger, which new ids rise above.
+
+        ``tell`` makes a notice of a kind, a unique name and a message.
+        """
         self.clock = clock
         self.keys = keys
+        self.headroom = Headrooms()
         self.killswitch = killswitch
         self.ledger = ledger
         self.limits = limits
+        self.loops = loops
         self.prices = prices
         self.purse = purse
         self.router = router
+        self.tell = tell
         self.transport = transport
         self.catalogue = catalogue
         self.max_body = max_body
@@ -118,8 +131,8 @@ class Gateway:
         )
 
     def next_id(self, now: int) -> int:
-        """A request id: milliseconds since the epoch and 22 bits that make it unique and rising in this process."""
-        self._last_id = max(self._last_id + 1, now // 1_000_000 << 22)
+        """A request id: unique, rising, and telling the millisecond."""
+        self._last_id = max(self._last_id + 1, first_id(now))
         return self._last_id
 
 
@@ -154,6 +167,7 @@ class Call:
         "target",
         "tokens",
         "tried",
+        "turn",
     )
 
     key: Key
@@ -189,6 +203,7 @@ class Call:
         self.recorded = False
         self.tokens = 0
         self.lease: Lease | None = None
+        self.turn: Turn | None = None
         self.stopped: GatewayError | None = None
         self.target: Target | None = None
         self.replied = False
@@ -205,9 +220,13 @@ class Attempt:
     __slots__ = (
         "destination",
         "first_byte",
+        "grow_at",
         "held",
+        "input_bound",
+        "most_output",
         "number",
         "output_bound",
+        "output_held",
         "price",
         "settled",
         "started",
@@ -222,5 +241,12 @@ class Attempt:
         self.started = started
         self.first_byte: int | None = None
         self.held = held
+        self.input_bound = 0
         self.output_bound = 0
+        self.output_held = 0
+        """Output tokens that ``held`` has room for, where a hard budget concerns the attempt."""
+        self.most_output: int | None = None
+        """The limit that the gateway names for each answer, where the caller named none and a budget asks for one."""
+        self.grow_at: int | None = None
+        """Output tokens of a stream at which more has to be held; None where nothing bounds it."""
         self.settled = False

@@ -1,7 +1,8 @@
 """Gate 5: requests, tokens and calls at one time, for whoever calls and for whatever is called.
 
 Who calls is known at once; a provider, a model or a tier only when its turn comes, and one that is over its limit is
-passed over for the next target. All counts live in this process's memory and begin anew with it.
+passed over for the next target. All counts live in this process's memory; those of a day begin with what the ledger
+knows of the last 24 hours.
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from llmgw.domain.limit import Limit, Measure
+from llmgw.domain.money import NANO
 from llmgw.domain.scope import ALL, Scope, ScopeKind
 from llmgw.errors import RateLimited
 from llmgw.gates.settle import UNSAID_OUTPUT
+from llmgw.gates.waiting import WAIT, Lines
 from llmgw.rules.buckets import REQUESTS, TOKENS, Bucket, Lease, Meters, Refusal, Slots, admit, tightest
 from llmgw.rules.estimating import IMAGE_TOKENS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from llmgw.domain.clock import Clock, Nanoseconds
     from llmgw.domain.route import Target
     from llmgw.gates.state import Call, Gateway
+
+    Past = Callable[[Collection[Scope]], Mapping[Scope, Sequence[tuple[Nanoseconds, int, int]]]]
+    """What scopes took, the oldest first: how many nanoseconds ago, requests, tokens."""
 
 REMEMBERED = 4096
 """Callers and targets whose meters are kept at hand; past that the memory starts again."""
@@ -37,13 +43,16 @@ WORDS = {
     Measure.CONCURRENCY: "calls at one time",
 }
 
+DAILY = frozenset({Measure.REQUESTS_PER_DAY, Measure.TOKENS_PER_DAY})
+
 NOTHING = Meters()
 
 
 class Throttle:
     """Every limit with its count, read again whenever ``version`` moves; a limit that stays keeps its count.
 
-    ``defaults`` hold where nothing was set for their scope and measure.
+    ``defaults`` hold where nothing was set for their scope and measure; ``wait`` is how many seconds a call waits for
+    tokens that calls under way have only set aside.
     """
 
     def __init__(
@@ -52,11 +61,17 @@ class Throttle:
         version: Callable[[], int],
         clock: Clock,
         defaults: tuple[Limit, ...] = (),
+        wait: float = WAIT,
+        past: Past | None = None,
     ) -> None:
+        """``past`` tells, once, what scopes took in the last 24 hours."""
+        self._past = past
         self._load = load
         self._version = version
         self._clock = clock
         self._defaults = defaults
+        self._wait = wait
+        self._lines = Lines()
         self._seen: int | None = None
         self._counts: dict[tuple[Scope, Measure], Bucket | Slots] = {}
         self._by_scope: dict[Scope, list[Bucket | Slots]] = {}
@@ -67,12 +82,16 @@ class Throttle:
         """Read the limits again on the next request."""
         self._seen = None
 
-    def of_caller(self, call: Call) -> Meters:
-        """What counts a call whoever answers it."""
+    def refresh(self) -> None:
+        """Put in force what was set since."""
         version = self._version()
         if version != self._seen:
             self._read()
             self._seen = version
+
+    def of_caller(self, call: Call) -> Meters:
+        """What counts a call whoever answers it."""
+        self.refresh()
         if not self._by_scope:
             return NOTHING
         key = call.key
@@ -90,6 +109,27 @@ class Throttle:
                 self._callers.clear()
             self._callers[key.id, call.tags] = known
         return known
+
+    async def take_late(self, meters: Meters, prompt: int, most: int, refusal: Refusal) -> Lease | Refusal:
+        """What ``admit`` says once calls under way have given back enough, or when the time is over."""
+        begun = self._clock.tick()
+        end = begun + round(self._wait * NANO)
+        taken: Lease | Refusal = refusal
+        now, again = begun, False
+        while isinstance(taken, Refusal) and taken.held is not None and taken.wait and now < end:
+            again = await self._lines.turn(taken.held, min(taken.wait, end - now) / NANO, again=again)
+            bucket, now = taken.held, self._clock.tick()
+            taken = admit(meters, prompt, most, now)
+            if not isinstance(taken, Refusal):
+                self._lines.call(bucket)
+        return taken
+
+    def close(self, lease: Lease, tokens: int, *, made: bool) -> None:
+        """End a lease, and call those who wait for what it gives back."""
+        buckets = lease.buckets if self._lines else ()
+        lease.close(tokens, made=made)
+        for bucket in buckets:
+            self._lines.call(bucket)
 
     def of_target(self, target: Target) -> Meters:
         """What counts a call because of where it goes."""
@@ -124,6 +164,9 @@ class Throttle:
                 count.change(limit, now)
             counts[name] = count
             by_scope.setdefault(limit.scope, []).append(count)
+        if self._past is not None:
+            _recall(counts.values(), self._past, now)
+            self._past = None
         self._counts, self._by_scope = counts, by_scope
         self._callers.clear()
         self._targets.clear()
@@ -140,25 +183,38 @@ class Throttle:
         )
 
 
-def throttle(gateway: Gateway, call: Call) -> None:
+def _recall(counts: Iterable[Bucket | Slots], past: Past, now: Nanoseconds) -> None:
+    """Let the limits of a day go on with what was taken before this process began."""
+    daily = [count for count in counts if isinstance(count, Bucket) and count.limit.measure in DAILY]
+    taken = past({bucket.limit.scope for bucket in daily}) if daily else {}
+    for bucket in daily:
+        tokens = bucket.limit.measure in TOKENS
+        found = taken[bucket.limit.scope]
+        bucket.recall(((age, used if tokens else calls) for age, calls, used in found), now)
+
+
+async def throttle(gateway: Gateway, call: Call) -> None:
     """Set ``call.lease`` where a limit is on whoever calls; RateLimited when one has no room."""
     meters = gateway.limits.of_caller(call)
     if meters is not NOTHING:
-        call.lease = _take(gateway, call, meters)
+        call.lease = await _take(gateway, call, meters)
 
 
-def throttle_target(gateway: Gateway, call: Call, target: Target) -> Lease | None:
+async def throttle_target(gateway: Gateway, call: Call, target: Target) -> Lease | None:
     """The lease of one attempt where a limit is on its target; RateLimited when one has no room."""
     meters = gateway.limits.of_target(target)
-    return None if meters is NOTHING else _take(gateway, call, meters)
+    return None if meters is NOTHING else await _take(gateway, call, meters)
 
 
-def _take(gateway: Gateway, call: Call, meters: Meters) -> Lease:
+async def _take(gateway: Gateway, call: Call, meters: Meters) -> Lease:
     peek = call.peek
     prompt = max(1, peek.prompt_bytes // 4)
     most = prompt + peek.attachments * IMAGE_TOKENS + (peek.max_tokens or UNSAID_OUTPUT) * peek.n
     now = gateway.clock.tick()
     taken = admit(meters, prompt, most, now)
+    if isinstance(taken, Refusal) and taken.held is not None:
+        taken = await gateway.limits.take_late(meters, prompt, most, taken)
+        now = gateway.clock.tick()
     if isinstance(taken, Refusal):
         raise _limited(taken, prompt, rate_headers(call.dialect.name, meters, now, gateway.clock.now()))
     return taken

@@ -57,6 +57,15 @@ class Bucket:
         self._generation = 0
         self._shrunk = 0.0
 
+    def recall(self, taken: Iterable[tuple[Nanoseconds, int]], now: Nanoseconds) -> None:
+        """Put in use what was taken before, so many units of time ago, the oldest first."""
+        first = True
+        for age, count in taken:
+            if first:
+                self._at, first = now - age, False
+            self.used = min(self.capacity, self.level(now - age) + count * self.period)
+        self.level(now)
+
     def change(self, limit: Limit, now: Nanoseconds) -> None:
         """Go on with another amount; what is in use stays in use."""
         self.level(now)
@@ -86,7 +95,13 @@ class Bucket:
     def take(self, count: int, now: Nanoseconds) -> Taking | None:
         """Take so many, at most the limit; None, and nothing is taken, when they do not fit."""
         units = count * self.period
-        if self.level(now) + units > self.capacity:
+        flow = (now - self._at) * self.amount
+        if 0 <= flow <= self.used:  # as `level` does it; a call more is paid for each limit of each request
+            self._at = now
+            self.used -= flow
+        else:
+            self.level(now)
+        if self.used + self.held + units > self.capacity:
             return None
         self.held += units
         return self, units, self._generation, self._shrunk
@@ -102,9 +117,12 @@ class Bucket:
         left = 0
         if generation == self._generation:
             off = self._shrunk - shrunk
-            left = min(self.held, int(units * exp(-off) * EXACT) if off else units)
-        self.held -= left
-        self.used += max(0, count * self.period - units + left)
+            left = int(units * exp(-off) * EXACT) if off else units
+            left = min(left, self.held)
+            self.held -= left
+        owed = count * self.period - units + left
+        if owed > 0:
+            self.used += owed
 
     def left(self, now: Nanoseconds) -> int:
         """How much would fit now, but for the rounding of refunds."""
@@ -137,17 +155,24 @@ class Refusal(Struct, frozen=True):
     """What has no room.
 
     ``wait`` is exact where time alone makes room, and None where only an ending call does (``concurrency``) or nothing
-    at all (a prompt that is larger than a limit on tokens).
+    at all (a prompt that is larger than a limit on tokens). ``held`` is the bucket to watch where the call would fit if
+    nothing were held: calls under way may give tokens back sooner than time does.
     """
 
     limit: Limit
     wait: Nanoseconds | None
+    held: Bucket | None = None
 
 
 class Lease:
     """What one call holds of its limits until it is closed; closing it again does nothing."""
 
     __slots__ = ("_requests", "_slots", "_tokens")
+
+    @property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """What it holds tokens of."""
+        return tuple(taking[0] for taking in self._tokens)
 
     def __init__(self, requests: list[Taking], tokens: list[Taking], slots: tuple[Slots, ...]) -> None:
         self._requests = requests
@@ -193,7 +218,23 @@ def _refusal(meters: Meters, full: list[Slots], most: int, now: Nanoseconds) -> 
     waits = [(bucket.wait(1, now), bucket.limit) for bucket in meters.requests]
     waits += [(bucket.wait(min(most, bucket.amount), now), bucket.limit) for bucket in meters.tokens]
     longest, limit = max(waits, key=itemgetter(0), default=(0, None))
-    return Refusal(limit, longest) if limit is not None and longest else Refusal(full[0].limit, None)
+    if limit is None or not longest:
+        return Refusal(full[0].limit, None)
+    return Refusal(limit, longest, None if full else _held(meters, most, now))
+
+
+def _held(meters: Meters, most: int, now: Nanoseconds) -> Bucket | None:
+    """The bucket whose held tokens alone are in the way; None where something else is too."""
+    if any(bucket.wait(1, now) for bucket in meters.requests):
+        return None
+    found = None
+    for bucket in meters.tokens:
+        units = min(most, bucket.amount) * bucket.period
+        if bucket.level(now) + units > bucket.capacity:
+            if bucket.used + units > bucket.capacity:
+                return None
+            found = bucket
+    return found
 
 
 def tightest(buckets: Iterable[Bucket], now: Nanoseconds) -> Bucket | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.clock import Nanoseconds
@@ -77,7 +78,10 @@ class Account:
 
 
 class Refusal(Struct, frozen=True):
-    """The budget that has the least left of those that refuse a call, and when its window ends."""
+    """The budget that has the least left of those that refuse a call, and when its window ends.
+
+    ``waits`` says that the call would fit everywhere if nothing were held: what is under way may make room for it.
+    """
 
     because: Because
     budget: Budget
@@ -85,6 +89,7 @@ class Refusal(Struct, frozen=True):
     held: int
     asked: int
     until: Nanoseconds
+    waits: bool = False
 
 
 class Event(Struct, frozen=True):
@@ -160,6 +165,13 @@ class Held:
         return least
 
     @property
+    def bounded(self) -> bool:
+        """Whether a ceiling that is never to be exceeded concerns the call."""
+        return any(
+            line.budget.hard is not None and not (line.money and not self.cost) for line, _ in self.entries
+        )
+
+    @property
     def passed(self) -> tuple[Budget, int] | None:
         """The first budget with a mark that its spending has passed, and what was spent."""
         for line, account in self.entries:
@@ -195,20 +207,33 @@ class Reservations:
         lines = self._memo.get(subject)
         if lines is None:
             lines = self._matching(subject)
-        refusal = None
+        refusal, waits = None, True
         for line in lines:
             account = line.account(at, self._zone)
             because = _verdict(line, account, subject, cost, tokens)
             if because:
                 refusal = _tighter(refusal, self._refusal(because, line, account, held))
+                waits = waits and _fits_alone(because, line, account, held)
             else:
                 held.entries.append((line, account))
         if refusal is not None:
-            return refusal
+            return replace(refusal, waits=True) if waits else refusal
         for line, account in held.entries:
             account.held += held.cost if line.money else tokens
         self._owners.setdefault(owner, []).append(held)
         return held
+
+    def amend(self, held: Held, cost: NanoUSD, tokens: int, *, parts: int = 1) -> bool:
+        """Hold so much instead, in every account or in none; whether there was room, for ``parts`` times the rise."""
+        more, more_tokens = cost - held.cost, tokens - held.tokens
+        for line, account in held.entries:
+            hard, rise = line.budget.hard, more if line.money else more_tokens
+            if hard is not None and rise > 0 and account.spent + account.held + rise * parts > hard:
+                return False
+        for line, account in held.entries:
+            account.held += more if line.money else more_tokens
+        held.cost, held.tokens = cost, tokens
+        return True
 
     def settle(self, held: Held, cost: NanoUSD | None, tokens: int) -> tuple[Event, ...]:
         """Turn what is held into what was spent; zeros release it. A second time changes nothing."""
@@ -333,6 +358,14 @@ def _verdict(line: Line, account: Account, subject: Subject, cost: NanoUSD | Non
     if budget.medium is not None and taken >= budget.medium and subject.tier == Tier.PREMIUM:
         return "medium"
     return ""
+
+
+def _fits_alone(because: Because, line: Line, account: Account, held: Held) -> bool:
+    """Whether a refusing budget would let a call pass if nobody held anything of it."""
+    budget = line.budget
+    if because == "hard" and budget.hard is not None:
+        return account.spent + (held.cost if line.money else held.tokens) <= budget.hard
+    return because == "medium" and budget.medium is not None and account.spent < budget.medium
 
 
 def _tighter(one: Refusal | None, other: Refusal) -> Refusal:

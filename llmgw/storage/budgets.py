@@ -13,12 +13,14 @@ from msgspec import Struct
 
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.clock import SYSTEM_CLOCK, Clock, Nanoseconds
+from llmgw.domain.money import NANO
 from llmgw.domain.route import Tier
 from llmgw.domain.scope import Scope, parse_scope
 from llmgw.errors import BadRequest, NotFound
-from llmgw.rules.reservations import Standing, Subject
-from llmgw.rules.windows import bucket
-from llmgw.storage.rows import BUCKET
+from llmgw.rules.reservations import Standing
+from llmgw.rules.windows import HOUR, bucket
+from llmgw.storage.rows import BUCKET, DAY
+from llmgw.storage.scopes import Scopes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,18 +35,18 @@ _SET = f"""INSERT INTO budgets ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)
     soft = excluded.soft, warn = excluded.warn, on_exceed = excluded.on_exceed
     WHERE (hard, medium, soft, warn, on_exceed)
     IS NOT (excluded.hard, excluded.medium, excluded.soft, excluded.warn, excluded.on_exceed)"""  # noqa: S608
-_WHO = "tenant, user, key_name, tags, tier, provider, model"
-_ROLLUPS = f"""SELECT {_WHO}, sum(cost), sum(input_tokens + output_tokens)
-    FROM rollups JOIN dimensions ON dimensions.id = dimension
-    WHERE bucket >= ? AND bucket < ? GROUP BY dimension"""  # noqa: S608 (own columns)
-_REQUESTS = f"""SELECT {_WHO}, coalesce(cost, 0), input_tokens + output_tokens
-    FROM requests JOIN dimensions ON dimensions.id = dimension
-    WHERE started_at >= ? AND started_at < ?"""  # noqa: S608 (own columns)
+_ROLLUPS = """SELECT dimension, sum(cost), sum(input_tokens + output_tokens) FROM rollups
+    WHERE bucket >= ? AND bucket < ?{} GROUP BY dimension"""
+_DAYS = "SELECT dimension, sum(cost), sum(tokens) FROM days WHERE day >= ? AND day < ?{} GROUP BY dimension"
+_REQUESTS = """SELECT dimension, coalesce(cost, 0), input_tokens + output_tokens FROM requests
+    WHERE started_at >= ? AND started_at < ?"""
 _SEVERAL = "SELECT id FROM requests WHERE attempts > 1 AND started_at >= ? AND started_at < ?"
-_ATTEMPTS = f"""SELECT {_WHO}, coalesce(cost, 0), input_tokens + output_tokens
-    FROM attempts JOIN dimensions ON dimensions.id = dimension
+_ATTEMPTS = f"""SELECT dimension, coalesce(cost, 0), input_tokens + output_tokens FROM attempts
     WHERE request_id IN ({_SEVERAL})"""  # noqa: S608 (own columns)
 _THEIR_ROWS = f"{_REQUESTS} AND attempts > 1"
+
+MOST = 10**18
+"""What no budget can mean to be above; it keeps every sum within a database's integers."""
 
 Period = tuple[Nanoseconds, Nanoseconds]
 Sums = dict[Scope, list[int]]
@@ -59,6 +61,8 @@ class Spending(Struct, frozen=True):
     since: Nanoseconds
     until: Nanoseconds
     bucket: str
+    lately: int
+    """What was spent since ``lately(now)``."""
 
 
 class Budgets:
@@ -134,9 +138,18 @@ class Budgets:
         now = self._clock.now() if now is None else now
         with self._control.moment() as connection:
             standing = _load(connection)
-            spent = _spent(connection, standing, zone, now)
+            scopes = Scopes(connection, {each.budget.scope for each in standing})
+            spent = _spent(connection, scopes, standing, zone, now)
+            sums = _sums(connection, scopes, lately(now), now + 1)
         return tuple(
-            Spending(each.budget, amount, max(period.start_ns, each.since), period.end_ns, period.id)
+            Spending(
+                each.budget,
+                amount,
+                max(period.start_ns, each.since),
+                period.end_ns,
+                period.id,
+                sums.get(each.budget.scope, (0, 0))[each.budget.unit is Unit.TOKENS],
+            )
             for each, amount in zip(standing, spent, strict=True)
             for period in (bucket(each.budget.window, now, zone),)
         )
@@ -151,7 +164,8 @@ class Budgets:
                 for number in requests
                 if connection.execute("SELECT 1 FROM requests WHERE id = ?", (number,)).fetchone()
             }
-            return _spent(connection, standing, zone, now), known
+            scopes = Scopes(connection, {each.budget.scope for each in standing})
+            return _spent(connection, scopes, standing, zone, now), known
 
     def _chosen(self, scope: Scope, window: Window | None, unit: Unit | None) -> tuple[Budget, ...]:
         found = tuple(
@@ -164,6 +178,11 @@ class Budgets:
         return found
 
 
+def lately(now: Nanoseconds) -> Nanoseconds:
+    """From when on the last hour is counted: a whole quarter of an hour."""
+    return (now - HOUR) // BUCKET * BUCKET
+
+
 def check(budget: Budget) -> None:
     """BadRequest when a budget makes no sense."""
     amounts = [amount for amount in (budget.soft, budget.medium, budget.hard) if amount is not None]
@@ -171,6 +190,8 @@ def check(budget: Budget) -> None:
         raise BadRequest("a budget needs an amount", hint="write it as `llmgw budget set all 20/month`")
     if min(amounts) < 0 or amounts != sorted(amounts):
         raise BadRequest("amounts are not negative, and soft is at most medium, medium at most hard")
+    if amounts[-1] > MOST:
+        raise BadRequest(f"a budget is at most {MOST // NANO:,} dollars, or {MOST:,} tokens")
     if budget.warn and (budget.hard is None or not all(0 < percent <= 100 for percent in budget.warn)):
         raise BadRequest("`warn` is in percent of the hard amount, 1 to 100", param="warn")
     action, colon, tier = budget.on_exceed.partition(":")
@@ -229,7 +250,11 @@ def _load(connection: sqlite3.Connection) -> tuple[Standing, ...]:
 
 
 def _spent(
-    connection: sqlite3.Connection, standing: Iterable[Standing], zone: ZoneInfo, now: Nanoseconds
+    connection: sqlite3.Connection,
+    scopes: Scopes,
+    standing: Iterable[Standing],
+    zone: ZoneInfo,
+    now: Nanoseconds,
 ) -> list[int]:
     """In the order of ``standing``; budgets of one period share one reading."""
     sums: dict[Period, Sums] = {}
@@ -238,27 +263,38 @@ def _spent(
         running = bucket(each.budget.window, now, zone)
         period = max(running.start_ns, each.since), running.end_ns
         if period not in sums:
-            sums[period] = _sums(connection, *period)
+            sums[period] = _sums(connection, scopes, *period)
         money, tokens = sums[period].get(each.budget.scope, (0, 0))
         spent.append(money if each.budget.unit is Unit.MONEY else tokens)
     return spent
 
 
-def _sums(connection: sqlite3.Connection, start: Nanoseconds, end: Nanoseconds) -> Sums:
-    """What each scope spent from ``start`` to before ``end``, of requests by their start."""
+def _sums(connection: sqlite3.Connection, scopes: Scopes, start: Nanoseconds, end: Nanoseconds) -> Sums:
+    """What each scope spent from ``start`` to before ``end``, of requests by their start.
+
+    Whole days in UTC are read as such; what lies before and behind them by the quarter of an hour.
+    """
     sums: Sums = defaultdict(lambda: [0, 0])
     whole = -(-start // BUCKET) * BUCKET
-    _add(sums, connection.execute(_ROLLUPS, (whole, end)), 1)
+    first, last = -(-whole // DAY) * DAY, end // DAY * DAY
+    rollups, days = _ROLLUPS.format(scopes.only), _DAYS.format(scopes.only)
+    if first < last:
+        _add(sums, scopes, connection.execute(days, (first, last)), 1)
+        _add(sums, scopes, connection.execute(rollups, (whole, first)), 1)
+        _add(sums, scopes, connection.execute(rollups, (last, end)), 1)
+    else:
+        _add(sums, scopes, connection.execute(rollups, (whole, end)), 1)
     if start < whole:
-        _add(sums, connection.execute(_REQUESTS, (start, min(whole, end))), 1)
-    _add(sums, connection.execute(_THEIR_ROWS, (start, end)), -1)
-    _add(sums, connection.execute(_ATTEMPTS, (start, end)), 1)
+        _add(sums, scopes, connection.execute(_REQUESTS + scopes.only, (start, min(whole, end))), 1)
+    _add(sums, scopes, connection.execute(_THEIR_ROWS + scopes.only, (start, end)), -1)
+    _add(sums, scopes, connection.execute(_ATTEMPTS + scopes.only, (start, end)), 1)
     return sums
 
 
-def _add(sums: Sums, rows: Iterable[tuple[Any, ...]], sign: int) -> None:
-    for *who, cost, tokens in rows:
-        for scope in Subject(*who).scopes():
+def _add(sums: Sums, scopes: Scopes, rows: Iterable[tuple[int, int, int]], sign: int) -> None:
+    of = scopes.of
+    for dimension, cost, tokens in rows:
+        for scope in of(dimension):
             entry = sums[scope]
             entry[0] += sign * cost
             entry[1] += sign * tokens

@@ -72,6 +72,14 @@ class Control:
             rows = self._connection.execute(f"SELECT {_COLUMNS} FROM keys ORDER BY id")  # noqa: S608
             return tuple(_key(row) for row in rows)
 
+    def changed_keys(self, since: int) -> tuple[dict[int, Key], int, int]:
+        """By id the keys that changed after ``since``, a number that this gave before; the next one; how many there are."""
+        with self.moment() as connection:
+            found = connection.execute(f"SELECT {_COLUMNS} FROM keys WHERE change > ?", (since,))  # noqa: S608
+            keys = {key.id: key for key in map(_key, found)}
+            newest, count = connection.execute("SELECT max(change), count(*) FROM keys").fetchone()
+        return keys, newest or 0, count
+
     def show(self, name: str) -> Key:
         """The key of that name: the one that counts, else the one revoked last; NotFound with near names."""
         matching = [key for key in self.load_keys() if key.name == name]

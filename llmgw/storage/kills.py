@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmgw.domain.killswitch import PAID, Kill, Mode
+from llmgw.domain.killswitch import AUTOMATIC, PAID, Kill, Mode
 from llmgw.domain.scope import parse_scope
 from llmgw.errors import BadRequest
 
@@ -32,6 +32,8 @@ class Kills:
         _check(kill.scope)
         if kill.mode is Mode.OFF:
             raise BadRequest("a switch that is off is removed, not set", param="mode")
+        if kill.mode is Mode.PAUSE and kill.by != AUTOMATIC:
+            raise BadRequest("only the gateway itself pauses a loop", param="mode")
         clash = (
             'UPDATE SET mode = excluded.mode, reason = excluded.reason, "by" = excluded."by", at = excluded.at'
             if replace

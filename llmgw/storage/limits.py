@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.limit import Limit, Measure
 from llmgw.domain.scope import Scope, ScopeKind, parse_scope
 from llmgw.errors import BadRequest, NotFound
+from llmgw.storage.rows import BUCKET, DAY
+from llmgw.storage.scopes import Scopes
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from llmgw.domain.clock import Clock, Nanoseconds
     from llmgw.storage.control import Control
 
 MOST = 10**12
 """What no limit can mean to be above; it keeps every sum within a database's integers."""
 
+_TAKEN = """SELECT bucket, dimension, requests, input_tokens + output_tokens
+    FROM rollups WHERE bucket >= ? AND bucket <= ? AND dimension IN (SELECT id FROM dimensions WHERE model <> '')
+    {} ORDER BY bucket"""
 _KINDS = list(ScopeKind)
 _MEASURES = list(Measure)
+
+
+class Taken(NamedTuple):
+    """What was used ``age`` nanoseconds ago."""
+
+    age: Nanoseconds
+    requests: int
+    tokens: int
 
 
 class Limits:
     """The limits in a database, one for each scope and measure."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, clock: Clock = SYSTEM_CLOCK) -> None:
         self._control = control
+        self._clock = clock
 
     def list(self) -> tuple[Limit, ...]:
         """Every limit, from the widest scope to the narrowest."""
@@ -67,6 +85,23 @@ class Limits:
                 [(str(limit.scope), limit.measure.value) for limit in found],
             )
         return found
+
+    def taken(self, scopes: Collection[Scope]) -> dict[Scope, tuple[Taken, ...]]:
+        """What each scope took in the last 24 hours, by the quarter of an hour, the oldest first.
+
+        Calls that reached no target count nowhere, those of several targets at the last one.
+        """
+        now = self._clock.now()
+        sums: dict[Scope, dict[Nanoseconds, tuple[int, int]]] = {scope: {} for scope in scopes}
+        with self._control.moment() as connection:
+            holding = Scopes(connection, scopes)
+            rows = connection.execute(_TAKEN.format(holding.only), (now - DAY - BUCKET, now)).fetchall()
+        for bucket, dimension, requests, tokens in rows:
+            age = max(0, now - bucket - BUCKET)
+            for scope in holding.of(dimension):
+                calls, used = sums[scope].get(age, (0, 0))
+                sums[scope][age] = (calls + requests, used + tokens)
+        return {scope: tuple(Taken(age, *sum_) for age, sum_ in ages.items()) for scope, ages in sums.items()}
 
 
 def _order(limit: Limit) -> tuple[int, str, int]:

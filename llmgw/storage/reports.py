@@ -34,9 +34,13 @@ GROUPS = {
 }
 """What a report can be broken down by."""
 
-_WHOLE = (
-    f"SELECT dimension, {', '.join(f'sum({name})' for name in SUMS.split(', '))} FROM rollups "  # noqa: S608
+OF_CALLERS = {"key", "tag", "tenant", "user"}
+"""Groups of which only the roll-ups by caller know."""
+
+_WHOLE, _OVERALL = (
+    f"SELECT dimension, {', '.join(f'sum({name})' for name in SUMS.split(', '))} FROM {table} "  # noqa: S608
     "WHERE bucket >= ? AND bucket < ? GROUP BY dimension"
+    for table in ("rollups", "overall")
 )
 
 
@@ -99,7 +103,7 @@ class Reports:
 
     def totals(self, since: Nanoseconds = 0, until: Nanoseconds = 2**63 - 1) -> Totals:
         """Everything from ``since`` to before ``until``, widened to whole quarters of an hour."""
-        return _totals(list(self._sums(since, until).values()))
+        return _totals(list(self._sums(since, until, _OVERALL).values()))
 
     def current(self, window: Window | str, now: Nanoseconds, zone: ZoneInfo) -> Totals:
         """The day, week or month that is running in that zone."""
@@ -122,15 +126,16 @@ class Reports:
         """
         with troubles(self._database.path):
             first, last = (
-                self._database.reader().execute("SELECT min(bucket), max(bucket) FROM rollups").fetchone()
+                self._database.reader().execute("SELECT min(bucket), max(bucket) FROM overall").fetchone()
             )
         names, parts = self._names(by), self._names(within)
+        sql = _WHOLE if {by, within} & OF_CALLERS else _OVERALL
         lines: list[Line] = []
         at, end = (0, 0) if first is None else (max(since, first), min(until, last + BUCKET))
         while at < end:
             period = bucket(window, at, zone)
             groups: dict[tuple[str, str], list[tuple[int, ...]]] = defaultdict(list)
-            for dimension, sums in self._sums(at, min(period.end_ns, end)).items():
+            for dimension, sums in self._sums(at, min(period.end_ns, end), sql).items():
                 for name in product(names.get(dimension, ("",)), parts.get(dimension, ("",))):
                     groups[name].append(sums)
             found = [
@@ -152,9 +157,9 @@ class Reports:
         """Every group of a kind that was ever seen."""
         return sorted({name for names in self._names(by).values() for name in names if name})
 
-    def _sums(self, since: Nanoseconds, until: Nanoseconds) -> dict[int, tuple[int, ...]]:
+    def _sums(self, since: Nanoseconds, until: Nanoseconds, sql: str) -> dict[int, tuple[int, ...]]:
         with troubles(self._database.path):
-            rows = self._database.reader().execute(_WHOLE, (since - since % BUCKET, until))
+            rows = self._database.reader().execute(sql, (since - since % BUCKET, until))
             return {dimension: sums for dimension, *sums in rows}
 
     def _names(self, by: str | None) -> dict[int, tuple[str, ...]]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BUCKET = 900 * 10**9
 """A quarter of an hour, of which every time zone's offset is a multiple."""
+DAY = 86_400 * 10**9
+"""A day in UTC."""
 
 STATES = tuple(AttemptState)
 """Rows hold a state's index in this."""
@@ -40,11 +42,17 @@ def marks(columns: str) -> str:
 
 
 INSERT_REQUEST = f"INSERT INTO requests ({REQUEST}) VALUES ({marks(REQUEST)})"  # noqa: S608 (own columns)
-ADD_TO_ROLLUP = (
-    f"INSERT INTO rollups (bucket, dimension, {SUMS}) VALUES (?, ?, {marks(SUMS)}) "  # noqa: S608 (own columns)
+ADD_TO_ROLLUP, ADD_OVERALL = (
+    f"INSERT INTO {table} (bucket, dimension, {SUMS}) VALUES (?, ?, {marks(SUMS)}) "  # noqa: S608 (own columns)
     "ON CONFLICT (bucket, dimension) DO UPDATE SET "
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS.split(", "))
+    for table in ("rollups", "overall")
 )
+ADD_TO_DAY = (
+    "INSERT INTO days VALUES (?, ?, ?, ?) ON CONFLICT (dimension, day) DO UPDATE SET "
+    "cost = cost + excluded.cost, tokens = tokens + excluded.tokens"
+)
+_INPUT, _OUTPUT, _COST = (SUMS.split(", ").index(name) for name in ("input_tokens", "output_tokens", "cost"))
 
 
 class Dimensions:
@@ -88,6 +96,11 @@ def dimension_of(row: Hold | RequestRow) -> Key:
     )
 
 
+def without_caller(key: Key) -> Key:
+    """The dimension under which ``overall`` counts."""
+    return "", "", 0, "", "", *key[5:]
+
+
 def usage_values(usage: Usage) -> tuple[int, ...]:
     """In the order of ``USAGE`` and ``complete``."""
     return (
@@ -128,8 +141,12 @@ def write_requests(
     """Insert the rows and add them to the roll-ups; requests of equal dimensions cost one statement there."""
     rows: list[tuple[Any, ...]] = []
     sums: dict[tuple[int, int], tuple[int, ...]] = {}
+    targets: dict[int, int] = {}
     for request in requests:
-        dimension = dimensions.number(connection, dimension_of(request))
+        key = dimension_of(request)
+        dimension = dimensions.number(connection, key)
+        if dimension not in targets:
+            targets[dimension] = dimensions.number(connection, without_caller(key))
         usage, cost, premium, ttft = (
             usage_values(request.usage),
             request.cost,
@@ -171,3 +188,20 @@ def write_requests(
         sums[bucket] = counts if known is None else tuple(map(add, known, counts))
     connection.executemany(INSERT_REQUEST, rows)
     connection.executemany(ADD_TO_ROLLUP, [(*bucket, *counts) for bucket, counts in sums.items()])
+    add_sums(connection, targets, sums)
+
+
+def add_sums(
+    connection: sqlite3.Connection, targets: dict[int, int], sums: dict[tuple[int, int], tuple[int, ...]]
+) -> None:
+    """Add what was added to roll-ups to those without callers, ``targets`` of dimensions, and to the days."""
+    connection.executemany(
+        ADD_OVERALL, [(bucket, targets[dimension], *counts) for (bucket, dimension), counts in sums.items()]
+    )
+    connection.executemany(
+        ADD_TO_DAY,
+        [
+            (dimension, bucket - bucket % DAY, counts[_COST], counts[_INPUT] + counts[_OUTPUT])
+            for (bucket, dimension), counts in sums.items()
+        ],
+    )

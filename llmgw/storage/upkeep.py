@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llmgw.storage.database import Database
 
 _COUNTS = {
-    "requests": "SELECT coalesce(sum(requests), 0) FROM rollups",
+    "requests": "SELECT coalesce(sum(requests), 0) FROM overall",
     "open_attempts": "SELECT count(*) FROM attempts WHERE open = 1",
     "keys": "SELECT count(*) FROM keys WHERE revoked_at IS NULL",
     "budgets": "SELECT count(*) FROM budgets",

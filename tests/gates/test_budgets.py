@@ -90,7 +90,7 @@ async def crowd(gateway: Budgeted, size: int, chance: random.Random, leaving: fl
                 return 0
             if '"error"' in reply.text and reply.status_code == 200:
                 return 0
-            if reply.status_code in {429, 502}:  # a caller who tries once more
+            if reply.status_code in {429, 500, 502}:  # a caller who tries once more
                 reply = await client.post(CHAT, json=call(model))
             return reply.status_code
 

@@ -194,3 +194,17 @@ def test_kept_connection_that_was_closed_fails_no_call(gateway: RunningGateway, 
         answers = [client.post(gateway.url + RELAYED, json=CHAT).status_code for _ in range(60)]
     assert answers == [200] * 60
     assert raw.asked == 60
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_answer_larger_than_allowed(status: int, tmp_path: Path, raw: RawServer) -> None:
+    """A plain answer or an error without end is cut at the bound, told with the option to raise, and one row is kept."""
+    raw.says = reply(b'{"x": "' + b"x" * 300_000 + b'"}', status)
+    openai = [upstream("openai", raw.url, models=("gpt-4o-mini",))]
+    with RunningGateway(tmp_path, openai, max_answer_mb=0.25) as gateway:
+        answer = httpx.post(gateway.url + RELAYED, headers=gateway.auth, json=CHAT)
+        assert answer.status_code == 502
+        assert "larger than 0.25 MB" in answer.json()["error"]["message"]
+        assert "server.max_answer_mb" in answer.json()["error"]["message"]
+    [row] = gateway.requests()
+    assert (row["status"], row["error"], row["attempts"]) == (502, "upstream_error", 1)

@@ -150,9 +150,11 @@ def test_unused_tokens_come_back_at_once() -> None:
     meters = tokens(1000)
     lease = admit(meters, 1, 1000, 0)
     assert isinstance(lease, Lease)
-    assert admit(meters, 1, 900, 0) == Refusal(meters.tokens[0].limit, 54 * SECOND)
+    assert admit(meters, 1, 900, 0) == Refusal(meters.tokens[0].limit, 54 * SECOND, held=meters.tokens[0])
     lease.close(100)
     assert isinstance(admit(meters, 1, 900, 0), Lease)
+    lease.close(0)
+    assert admit(meters, 1, 950, 0) == Refusal(meters.tokens[0].limit, 57 * SECOND)
     assert isinstance(admit(meters, 1, 1, 0), Refusal)
 
 
@@ -170,7 +172,8 @@ def test_a_call_larger_than_the_limit() -> None:
     """One that may write more than the whole limit waits for all of it; one whose prompt is larger never passes."""
     meters = tokens(1000)
     assert isinstance(admit(meters, 10, 5000, 0), Lease)
-    assert admit(meters, 10, 5000, 30 * SECOND) == Refusal(meters.tokens[0].limit, 30 * SECOND)
+    refusal = Refusal(meters.tokens[0].limit, 30 * SECOND, held=meters.tokens[0])
+    assert admit(meters, 10, 5000, 30 * SECOND) == refusal
     assert admit(meters, 1001, 5000, 10 * MINUTE) == Refusal(meters.tokens[0].limit, None)
 
 
