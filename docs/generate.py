@@ -27,7 +27,7 @@ from words import (
 )
 
 from llmgw import errors
-from llmgw.api import admin, anthropic, budget, health, models, openai
+from llmgw.api import app, openapi
 from llmgw.cli import app as cli
 from llmgw.cli.grammar import EXAMPLES
 from llmgw.cli.options import global_params
@@ -41,6 +41,8 @@ from llmgw.rules.planning import VIRTUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from llmgw.api.operations import Operation
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -306,22 +308,72 @@ def environment_page() -> str:
     )
 
 
-def routes() -> list[tuple[str, str]]:
-    """Method and path of everything that is served."""
+def operations() -> list[Operation]:
+    """Everything that is served."""
     nothing: Any = None
-    hot = [*openai.hot_paths(nothing), *anthropic.hot_paths(nothing)]
-    rest = [
-        (method, route.path)
-        for room in (models, health, budget, admin)
-        for route in room.routes(nothing)
-        for method in sorted((route.methods or {"GET"}) - {"HEAD"})
-    ]
-    return [*hot, *rest, ("GET", "/")]
+    return app.operations(nothing, nothing)
 
 
-def described(path: str) -> str:
-    """What a path is; those without the ``/v1`` are second names."""
-    return f"as `/v1{path}`" if path not in PATHS and f"/v1{path}" in PATHS else PATHS[path]
+def _shape(schema: dict[str, Any]) -> str:
+    """The type of a value in words; objects that have a heading of their own are linked."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if kinds := schema.get("anyOf"):
+        return " or ".join(map(_shape, kinds))
+    if schema.get("type") == "array":
+        return f"list of {_shape(schema.get('items', {}))}"
+    if "enum" in schema:
+        return " or ".join(f"`{each}`" for each in schema["enum"])
+    words = {"string": "text", "integer": "whole number", "object": "object", "null": "null"}
+    return {"date-time": "moment"}.get(
+        schema.get("format", ""), words.get(schema.get("type", ""), schema.get("type", "anything"))
+    )
+
+
+def _members(schema: dict[str, Any]) -> str:
+    needed = schema.get("required", ())
+    return table(
+        ("field", "type", "", "meaning"),
+        (
+            (f"`{name}`", _shape(field), "needed" if name in needed else "", field.get("description", ""))
+            for name, field in schema["properties"].items()
+        ),
+    )
+
+
+def api_page() -> str:
+    """What lies under /admin, from the OpenAPI document."""
+    found = openapi.document(operations())
+    parts = ["# The admin API", PROSE["api"]]
+    for path, methods in found["paths"].items():
+        for method, told in methods.items():
+            if not path.startswith(("/admin/", "/api/admin/")):
+                continue
+            parts += [f"## {method.upper()} {path}", f"{told['summary']}.", told.get("description", "")]
+            if given := told.get("parameters"):
+                rows = (
+                    (
+                        f"`{each['name']}`",
+                        f"{_shape(each['schema'])}, in the {each['in']}",
+                        "needed" if each["required"] else "",
+                        each.get("description", ""),
+                    )
+                    for each in given
+                )
+                parts.append(table(("parameter", "type", "", "meaning"), rows))
+            if "requestBody" in told:
+                parts.append(_members(told["requestBody"]["content"]["application/json"]["schema"]))
+            answer = told["responses"]["200"]["content"]["application/json"]["schema"]
+            parts.append(f"Answers {_shape(answer.get('allOf', [answer])[0])}.")
+    parts.append("## What is answered")
+    for name, schema in found["components"]["schemas"].items():
+        if f"](#{name.lower()})" in "\n".join(parts) or name in {"Refusal", "Problem"}:
+            parts += [f"### {name}", schema.get("description", "")]
+            parts.append(_members(schema) if "properties" in schema else f"{_shape(schema)}")
+    return page(*filter(None, parts))
 
 
 def headers_in_code() -> set[str]:
@@ -339,10 +391,14 @@ def http_page() -> str:
     return page(
         "# HTTP",
         table(
-            ("method", "path", "what it is"),
+            ("method", "path", "what it does"),
             (
-                (method, f"`{path}`".replace("{name:path}", "{id}"), described(path))
-                for method, path in routes()
+                (
+                    each.method,
+                    f"`{openapi.place(each.path)}`",
+                    PATHS.get(each.path) or f"{each.summary[:1].lower()}{each.summary[1:]}",
+                )
+                for each in operations()
             ),
         ),
         PROSE["paths"],
@@ -372,6 +428,7 @@ def http_page() -> str:
 def pages() -> dict[str, str]:
     """Every generated page by its file name."""
     return {
+        "api.md": api_page(),
         "cli.md": cli_page(),
         "config.md": config_page(),
         "environment.md": environment_page(),

@@ -8,6 +8,7 @@ REQUEST_HEADERS = {
     "x-llmgw-key": "a key of the gateway, where `authorization` carries a Claude Code sign-in meant for Anthropic",
     "x-llmgw-tag": "tags for this call in the ledger, comma separated, at most 16 of 64 characters each",
     "x-llmgw-meta": "`body` asks for `gateway_meta` in the answer",
+    "x-llmgw-continue": "`true` says that a repeated call is [meant](../guides/loops.md)",
 }
 ANSWER_HEADERS = {
     "x-llmgw-request-id": "the request's id in the ledger: `llmgw request show ID`",
@@ -51,24 +52,21 @@ META = {
     "dropped": "fields that a translation had to leave out",
 }
 PATHS = {
-    "/": "name, version and surfaces",
-    "/v1/models": "every name this key may ask for, in a shape both SDK families read",
-    "/v1/models/{name:path}": "one of them",
-    "/v1/chat/completions": "OpenAI chat completions, plain and streamed",
-    "/v1/messages": "Anthropic Messages, plain and streamed",
-    "/v1/messages/count_tokens": "the tokens of a call without making it: asked of Anthropic, estimated for other targets",
-    "/api/budget": "how today stands: what was spent, and how far the day's budget of everybody is from its marks",
-    "/admin/kill-switch": "LLM Gateway v2.0's kill switch, `?action=enable`, `disable` or `status`; takes an admin key",
-    "/health": "whether the gateway is well; no key needed, no secret told; 503 when the ledger cannot be written",
-    "/healthz": "as `/health`",
-    "/api/health": "as `/health`",
+    "/v1/messages/count_tokens": "count the tokens of a call without making it: asked of Anthropic, estimated for other targets",
+    "/v1/models": "list every name this key may ask for, in a shape both SDK families read",
+    "/health": "tell whether the gateway is well; no key needed, no secret told; 503 when the ledger cannot be written",
+    "/admin/kill-switch": "LLM Gateway v2.0's kill switch, `?action=enable`, `disable` or `status`",
 }
+"""Where there is more to say than the operation itself does."""
+
 OTHER_VARIABLES = {
     "LLMGW_HOME": "keep config, database, log and state under this folder",
     "LLMGW_CONFIG": "read this config file",
     "LLMGW_NO_INPUT": "never ask a question, as `--no-input`",
-    "LLMGW_URL": "a gateway elsewhere, for `env`, `exec` and `connect`",
+    "LLMGW_URL": "a [gateway elsewhere](../guides/remote.md) that commands are about, as `--url`",
+    "LLMGW_ADMIN_KEY": "the key with which commands ask a gateway elsewhere; without it LLMGW_KEY",
     "LLMGW_KEY": "the key that `env`, `exec` and `connect` hand on",
+    "LLMGW_INSECURE_HTTP": "`1` lets the key for a gateway elsewhere travel over plain http",
     "NO_COLOR": "no colour (any value)",
     "FORCE_COLOR": "colour even in a pipe; `CLICOLOR_FORCE` is understood too",
     "OLLAMA_HOST": "where Ollama listens, as Ollama itself reads it",
@@ -84,7 +82,10 @@ LOCAL_LLM = {
 }
 
 PROSE = {
-    "commands": "`llmgw help COMMAND` shows the same in a terminal. Options that every command takes:",
+    "commands": """\
+`llmgw help COMMAND` shows the same in a terminal. `budget`, `limit`, `kill`, `key`, `status`, `report`, `request`,
+`model list` and `provider list` also work on a [gateway elsewhere](../guides/remote.md). Options that every command
+takes:""",
     "config": """\
 `llmgw config path` tells where the file lies, `llmgw config check` whether it is right, `llmgw config show --origin` what
 is in force and why. Flags win over variables, variables over the file, the file over the defaults. `${VAR}` and
@@ -114,8 +115,21 @@ Options of a provider follow the pattern `LLMGW_PROVIDERS_NAME_OPTION`, as in `L
 whose names a variable cannot spell, `[models]` and `[prices]`, are for the file alone.""",
     "later": "Known, and noted by `llmgw config check` as without effect in this version:",
     "paths": """\
-Callers who leave the `/v1` out are understood where the table says so. Any other path answers 404, in
+What lies under `/admin` and `/api/admin` takes a key with admin rights and is told [apart](api.md); `/openapi.json` has
+everything for programs, `/docs` for people, and lets them try it. Callers who leave the `/v1` out are understood where the table says so. Any other path answers 404, in
 the shape of the caller's dialect as every [error](errors.md).""",
+    "api": """\
+For keys with admin rights (`llmgw key create NAME --admin`) and for `GATEWAY_SECRET`, sent as every
+[key](http.md#headers-of-a-request) or in `x-admin-key`. `llmgw --url` does [the same](../guides/remote.md), and what it
+prints with `--json` is what is answered here. `/openapi.json` is this page for programs, `/docs` one to try it on.
+
+Every answer has `"schema": 1`; fields are only ever added. Money is `*_nanousd`, a whole number of nano-dollars, and
+`*_usd`, the same as an exact decimal text; of what is sent either will do. Moments are RFC 3339 with an offset. A field
+or parameter that is not known is refused, none is ignored.
+
+A refusal is `{"error": {"code", "message", "hint", "param"}}` with the status of its [code](errors.md): 400 for what
+cannot be meant, `param` naming the field; 401 without a key that counts, 403 for one without admin rights; 404 for what
+is not there; 409 for a name that is taken. A POST sets what it names in place of what was there, also twice.""",
     "passed": "Passed on to a target of the same dialect, as is the query (`?beta=true`): {}.",
     "kept": """\
 Every header of the provider is passed on too (rate limits, request ids, `retry-after`), but for those about its own

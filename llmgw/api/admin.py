@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from msgspec import Struct
 
+from llmgw.api.operations import Access, Operation, answer
 from llmgw.domain.killswitch import PAID, Kill, Mode
-from llmgw.errors import GatewayError, NotAllowed
-from llmgw.gates.authenticate import token_of
-from llmgw.providers.registry import caller_dialect
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from llmgw.domain.identity import Key
     from llmgw.gates.state import Gateway
@@ -23,44 +22,70 @@ WIDEST = ("all", PAID)
 """The scopes that these answers are about, the wider one first."""
 
 
-def routes(gateway: Gateway) -> list[Route]:
-    """The routes of this surface."""
-
-    async def kill_switch(request: Request) -> Response:
-        try:
-            key = admin_of(gateway, request)
-            match request.query_params.get("action"):
-                case "enable":
-                    reason = request.query_params.get("reason") or "Manual activation"
-                    by = key.name if key.id else "api"
-                    now = gateway.clock.now()
-                    kill = Kill(scope="all", mode=Mode.KILL, reason=reason, by=by, at=now)
-                    await _keep(gateway, kill)
-                    return JSONResponse({"status": "enabled"})
-                case "disable":
-                    for scope in WIDEST:
-                        await _keep(gateway, Kill(scope=scope, mode=Mode.OFF))
-                    return JSONResponse({"status": "disabled"})
-                case "status":
-                    return JSONResponse(_status(gateway))
-                case _:
-                    return JSONResponse({"detail": "Invalid action"}, 400)
-        except GatewayError as error:
-            body = caller_dialect("openai_chat").render_error(error, "")
-            return Response(body, error.status, media_type="application/json")
-
-    return [Route("/admin/kill-switch", kill_switch, methods=["POST"])]
+class Action(StrEnum):
+    ENABLE = "enable"
+    DISABLE = "disable"
+    STATUS = "status"
 
 
-def admin_of(gateway: Gateway, request: Request) -> Key:
-    """The admin key of a request; Unauthenticated without a key, NotAllowed for any other one."""
-    token = token_of(dict(request.scope["headers"])) or b""
-    key = gateway.keys.find(token, gateway.clock.now())
-    if not key.admin:
-        raise NotAllowed(
-            f"key `{key.name}` has no admin rights", hint="`llmgw key create NAME --admin` makes one that has"
+class Switch(Struct, frozen=True):
+    """What to do; ``reason`` is for ``enable``."""
+
+    action: Action
+    reason: str = "Manual activation"
+
+
+class Switched(Struct, frozen=True):
+    """``enabled`` or ``disabled``."""
+
+    status: str
+
+
+class SwitchStatus(Struct, frozen=True, kw_only=True):
+    """The widest switch that is thrown, and how the last minute went; ``activated_at`` is seconds since the epoch."""
+
+    mode: Mode
+    reason: str | None
+    activated_at: float | None
+    activated_by: str | None
+    error_rate: float
+    recent_requests: int
+    recent_errors: int
+
+
+def operations(gateway: Gateway) -> list[Operation]:
+    """The operations of this surface."""
+
+    async def kill_switch(request: Request, key: Key | None) -> Response:
+        match request.query_params.get("action"):
+            case Action.ENABLE:
+                reason = request.query_params.get("reason") or "Manual activation"
+                by = key.name if key is not None and key.id else "api"
+                now = gateway.clock.now()
+                await _keep(gateway, Kill(scope="all", mode=Mode.KILL, reason=reason, by=by, at=now))
+                return answer(Switched("enabled"))
+            case Action.DISABLE:
+                for scope in WIDEST:
+                    await _keep(gateway, Kill(scope=scope, mode=Mode.OFF))
+                return answer(Switched("disabled"))
+            case Action.STATUS:
+                return answer(_status(gateway))
+            case _:
+                return answer({"detail": "Invalid action"}, 400)
+
+    return [
+        Operation(
+            "POST",
+            "/admin/kill-switch",
+            "Throw, lift or show the kill switch in the words of LLM Gateway v2.0",
+            Access.ADMIN,
+            kill_switch,
+            takes=Switch,
+            answers=(Switched, SwitchStatus),
+            in_query=True,
+            name="KillSwitch",
         )
-    return key
+    ]
 
 
 async def _keep(gateway: Gateway, kill: Kill) -> None:
@@ -69,17 +94,17 @@ async def _keep(gateway: Gateway, kill: Kill) -> None:
     gateway.killswitch.look(gateway)
 
 
-def _status(gateway: Gateway) -> dict[str, Any]:
+def _status(gateway: Gateway) -> SwitchStatus:
     switch = gateway.killswitch
     switch.look(gateway)
     kill = next((switch.thrown[scope] for scope in WIDEST if scope in switch.thrown), None)
     requests, errors, _ = switch.recent.figures(gateway.clock.tick())
-    return {
-        "mode": Mode.OFF if kill is None else kill.mode,
-        "reason": None if kill is None else kill.reason,
-        "activated_at": None if kill is None else kill.at / 1e9,
-        "activated_by": None if kill is None else kill.by,
-        "error_rate": errors / requests if requests else 0.0,
-        "recent_requests": requests,
-        "recent_errors": errors,
-    }
+    return SwitchStatus(
+        mode=Mode.OFF if kill is None else kill.mode,
+        reason=None if kill is None else kill.reason,
+        activated_at=None if kill is None else kill.at / 1e9,
+        activated_by=None if kill is None else kill.by,
+        error_rate=errors / requests if requests else 0.0,
+        recent_requests=requests,
+        recent_errors=errors,
+    )

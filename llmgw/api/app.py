@@ -4,37 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
 from llmgw import __version__
-from llmgw.api import admin, anthropic, budget, health, models, openai
+from llmgw.api import admin, anthropic, budget, chat, desk, docs, health, models, openai, openapi
 from llmgw.api.asgi import Front, Handler
+from llmgw.api.operations import Access, Operation, answer, routes
 from llmgw.errors import BadRequest, NotFound
 from llmgw.providers.registry import caller_dialect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
+    from llmgw.desk.asking import Desk
+    from llmgw.domain.identity import Key
     from llmgw.gates.state import Gateway
 
 
-def build(gateway: Gateway, cors_origins: tuple[str, ...] = ()) -> Handler:
-    """The ASGI application. Pages of ``cors_origins`` may call it from a browser (D-30)."""
+class Welcome(Struct, frozen=True):
+    """Name, version, and where calls are taken."""
+
+    name: str
+    version: str
+    surfaces: tuple[str, ...]
+
+
+def build(gateway: Gateway, desks: Callable[[str], Desk], cors_origins: tuple[str, ...] = ()) -> Handler:
+    """The ASGI application. ``desks`` opens one for the admin API; pages of ``cors_origins`` may call it (D-30)."""
     hot = openai.hot_paths(gateway) | anthropic.hot_paths(gateway)
     rest = Starlette(
-        routes=[
-            Route("/", _welcome),
-            Route("/api/hello", _welcome),
-            *models.routes(gateway),
-            *health.routes(gateway),
-            *budget.routes(gateway),
-            *admin.routes(gateway),
-        ],
-        exception_handlers={HTTPException: _unknown},
+        routes=routes(gateway, operations(gateway, desks)), exception_handlers={HTTPException: _unknown}
     )
     rest.router.redirect_slashes = False  # it would send callers to whatever their Host header names
     front: Handler = Front(hot, rest)
@@ -43,17 +48,34 @@ def build(gateway: Gateway, cors_origins: tuple[str, ...] = ()) -> Handler:
         return CORSMiddleware(
             front,
             allow_origins=cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["*"],
             expose_headers=exposed,
         )
     return front
 
 
-async def _welcome(_: Request) -> Response:
-    return JSONResponse(
-        {"name": "llmgw", "version": __version__, "surfaces": ["/v1/chat/completions", "/v1/messages"]}
-    )
+def operations(gateway: Gateway, desks: Callable[[str], Desk]) -> list[Operation]:
+    """Everything that is served, hot paths too."""
+    every = [
+        *chat.OPERATIONS,
+        *models.operations(gateway),
+        *health.operations(gateway),
+        *budget.operations(gateway),
+        *admin.operations(gateway),
+        *desk.operations(gateway, desks),
+        *(
+            Operation("GET", path, "Knock", Access.OPEN, _welcome, answers=(Welcome,), name=name)
+            for path, name in (("/", "Welcome"), ("/api/hello", "Hello"))
+        ),
+        docs.operation(),
+    ]
+    every.append(openapi.operation(every))
+    return every
+
+
+async def _welcome(_request: Request, _key: Key | None) -> Response:
+    return answer(Welcome("llmgw", __version__, ("/v1/chat/completions", "/v1/messages")))
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
@@ -68,4 +90,5 @@ async def _unknown(request: Request, error: Exception) -> Response:
         else BadRequest(f"{request.method} is not understood at {path}", status=status)
     )
     body = caller_dialect("anthropic" if "anthropic-version" in request.headers else "openai_chat")
-    return Response(body.render_error(failure, ""), status, media_type="application/json")
+    headers = error.headers if isinstance(error, HTTPException) else None  # what is allowed, with a 405
+    return Response(body.render_error(failure, ""), status, headers=headers, media_type="application/json")

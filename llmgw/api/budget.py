@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from msgspec import Meta, Struct
 
+from llmgw.api.operations import Access, Operation, answer
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.money import NANO
 from llmgw.domain.route import Tier
 from llmgw.domain.scope import ALL
-from llmgw.errors import GatewayError
-from llmgw.gates.authenticate import token_of
-from llmgw.providers.registry import caller_dialect
 from llmgw.rules.windows import Bucket, bucket
 from llmgw.storage.reports import Totals
 
@@ -23,7 +20,9 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
+    from llmgw.domain.identity import Key
     from llmgw.domain.money import NanoUSD
     from llmgw.gates.state import Gateway
 
@@ -31,22 +30,50 @@ HITS = ("exact", "semantic", "joined")
 NO_BUDGET = Budget(scope=ALL, window=Window.DAY)
 
 
-def routes(gateway: Gateway) -> list[Route]:
-    """The routes of this surface."""
+class Marks(Struct, frozen=True):
+    """Dollars; null where there is none."""
 
-    async def budget(request: Request) -> Response:
+    soft: float | None
+    medium: float | None
+    hard: float | None
+
+
+class Today(Struct, frozen=True, kw_only=True):
+    """How today stands, in dollars; ``level`` is the highest mark of everybody's budget for a day that is reached."""
+
+    date: str
+    daily_spent: float
+    request_count: int
+    cheap_cost: float
+    premium_cost: float
+    cache_hits: int
+    level: Annotated[str, Meta(description="`ok`, `soft`, `medium` or `hard`")]
+    limits: Marks
+    remaining: float | None
+    reset_at: Annotated[str, Meta(description="when the day ends, with its offset from UTC")]
+
+
+def operations(gateway: Gateway) -> list[Operation]:
+    """The operations of this surface."""
+
+    async def budget(_request: Request, _key: Key | None) -> Response:
         now = gateway.clock.now()
-        try:
-            gateway.keys.find(token_of(dict(request.scope["headers"])) or b"", now)
-            gateway.purse.refresh(now)
-            day = bucket(Window.DAY, now, gateway.purse.zone)
-            by_tier, by_cache = await asyncio.to_thread(_today, gateway, day)
-        except GatewayError as error:
-            body = caller_dialect("openai_chat").render_error(error, "")
-            return Response(body, error.status, media_type="application/json")
-        return JSONResponse(_body(gateway, now, day, by_tier, by_cache))
+        gateway.purse.refresh(now)
+        day = bucket(Window.DAY, now, gateway.purse.zone)
+        by_tier, by_cache = await asyncio.to_thread(_today, gateway, day)
+        return answer(_body(gateway, now, day, by_tier, by_cache))
 
-    return [Route("/api/budget", budget)]
+    return [
+        Operation(
+            "GET",
+            "/api/budget",
+            "Tell what today has cost, and how far the day's budget is from its marks",
+            Access.KEY,
+            budget,
+            answers=(Today,),
+            name="Budget",
+        )
+    ]
 
 
 def _today(gateway: Gateway, day: Bucket) -> tuple[dict[str, Totals], dict[str, Totals]]:
@@ -61,26 +88,22 @@ def _today(gateway: Gateway, day: Bucket) -> tuple[dict[str, Totals], dict[str, 
 
 def _body(
     gateway: Gateway, now: int, day: Bucket, by_tier: dict[str, Totals], by_cache: dict[str, Totals]
-) -> dict[str, Any]:
+) -> Today:
     states = gateway.purse.reservations.states(now)
     of_all = (state for state in states if state[0].name == (ALL, Window.DAY, Unit.MONEY))
     budget, spent, held = next(of_all, (NO_BUDGET, 0, 0))
-    return {
-        "date": day.id,
-        "daily_spent": _dollars(sum(totals.cost for totals in by_tier.values())),
-        "request_count": sum(totals.requests for totals in by_tier.values()),
-        "cheap_cost": _dollars(by_tier.get(Tier.CHEAP, Totals()).cost),
-        "premium_cost": _dollars(by_tier.get(Tier.PREMIUM, Totals()).cost),
-        "cache_hits": sum(by_cache[hit].requests for hit in HITS if hit in by_cache),
-        "level": _level(budget, spent),
-        "limits": {
-            "soft": _dollars(budget.soft),
-            "medium": _dollars(budget.medium),
-            "hard": _dollars(budget.hard),
-        },
-        "remaining": None if budget.hard is None else _dollars(max(0, budget.hard - spent - held)),
-        "reset_at": _local(day.end_ns, gateway.purse.zone),
-    }
+    return Today(
+        date=day.id,
+        daily_spent=sum(totals.cost for totals in by_tier.values()) / NANO,
+        request_count=sum(totals.requests for totals in by_tier.values()),
+        cheap_cost=by_tier.get(Tier.CHEAP, Totals()).cost / NANO,
+        premium_cost=by_tier.get(Tier.PREMIUM, Totals()).cost / NANO,
+        cache_hits=sum(by_cache[hit].requests for hit in HITS if hit in by_cache),
+        level=_level(budget, spent),
+        limits=Marks(_dollars(budget.soft), _dollars(budget.medium), _dollars(budget.hard)),
+        remaining=None if budget.hard is None else max(0, budget.hard - spent - held) / NANO,
+        reset_at=_local(day.end_ns, gateway.purse.zone),
+    )
 
 
 def _level(budget: Budget, spent: NanoUSD) -> str:

@@ -6,13 +6,13 @@ import re
 from decimal import Decimal
 
 from llmgw.domain.budget import Unit, Window
-from llmgw.domain.money import decimal_usd, format_usd, parse_usd
+from llmgw.domain.money import format_usd, parse_usd
 from llmgw.errors import BadRequest
 
 HINT = "write it as 20/month, 0.50/day or 250k-tokens/day; windows are hour day week month total"
 TOKENS = re.compile(r"(\d[\d_]*(?:\.\d+)?)([km]?)-tokens")
-TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
 NONE = "none"
+TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
 
 
 def parse_amount(text: str) -> tuple[Unit, int]:
@@ -46,13 +46,6 @@ def parse_rate(text: str) -> tuple[Unit, int | None, Window]:
 def show_amount(unit: Unit, amount: int) -> str:
     """For people."""
     return format_usd(amount) if unit is Unit.MONEY else f"{amount:,} tokens"
-
-
-def type_amount(unit: Unit, amount: int | None) -> str:
-    """As `parse_amount` and `parse_rate` read it."""
-    if amount is None:
-        return NONE if unit is Unit.MONEY else f"{NONE}-tokens"
-    return decimal_usd(amount) if unit is Unit.MONEY else f"{amount}-tokens"
 
 
 def read_mark(text: str, unit: Unit, option: str) -> int | None:

@@ -72,6 +72,9 @@ def load(name: str) -> Any:
     app.info.cls, app.info.name, app.info.help = Noun, name, module.__doc__
     app.rich_markup_mode = None
     group = typer.main.get_group(app)
+    for word in getattr(module, "ELSEWHERE", ()):
+        verb: Any = group.commands[word]
+        verb.elsewhere = True
     return group.commands[name] if list(group.commands) == [name] else group
 
 
@@ -134,10 +137,13 @@ def root() -> Root:
 
 def _greet(ctx: Any) -> None:
     """Bare ``llmgw``: the help, and whether the gateway is up."""
-    from llmgw.cli.options import paths
+    from llmgw.cli.options import paths, url
     from llmgw.service import background
 
     output.text(ctx.get_help())
+    if there := url():
+        output.text(f"\nthe gateway meant is at {there}, ask it with `llmgw status`")
+        return
     running = background.find(paths())
     output.text(
         f"\ngateway is up at {running.url}"

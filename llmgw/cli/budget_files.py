@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from llmgw.cli import amounts
 from llmgw.cli.output import Column
+from llmgw.desk.budget_shapes import spell
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.scope import Scope, parse_scope
 from llmgw.errors import BadRequest
@@ -86,29 +87,6 @@ def name(budget: Budget) -> str:
     window = "in total" if budget.window is Window.TOTAL else f"a {budget.window.value}"
     amount = "no ceiling" if budget.hard is None else amounts.show_amount(budget.unit, budget.hard)
     return f"`{budget.scope}` {amount} {window}"
-
-
-def spell(budget: Budget) -> str:
-    """A budget as `budget set` takes it."""
-    words = [f"{amounts.type_amount(budget.unit, budget.hard)}/{budget.window.value}"]
-    for option, value in (("soft", budget.soft), ("medium", budget.medium)):
-        if value is not None:
-            words.append(f"--{option} {amounts.type_amount(budget.unit, value)}")
-    if budget.warn:
-        words.append(f"--warn {','.join(map(str, budget.warn))}")
-    if budget.on_exceed != "stop":
-        words.append(f"--on-exceed {budget.on_exceed}")
-    return " ".join(words)
-
-
-def record(budget: Budget) -> dict[str, Any]:
-    """A budget without what was spent of it."""
-    return {
-        "name": f"{budget.scope} {budget.window.value}",
-        "scope": str(budget.scope),
-        "window": budget.window.value,
-        "amount": spell(budget),
-    }
 
 
 def _budget(entry: Entry) -> Budget:

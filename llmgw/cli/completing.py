@@ -11,7 +11,7 @@ def keys(incomplete: str) -> list[str]:
     from llmgw.client import local
 
     paths = options.paths()
-    if not paths.database.exists():
+    if options.url() or not paths.database.exists():
         return []
     try:
         with local.control(paths) as control:
@@ -26,7 +26,7 @@ def models(incomplete: str) -> list[str]:
     from llmgw.client import local
 
     paths = options.paths()
-    if not paths.database.exists():
+    if options.url() or not paths.database.exists():
         return []
     try:
         with local.reports(paths) as reports:

@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from llmgw.cli import output
+from llmgw.cli import options, output
 from llmgw.cli.options import bold, global_params
 from llmgw.errors import BadRequest
 
@@ -23,12 +23,24 @@ OTHER_WORDS = {
 class Verb(TyperCommand):
     """A command that does something."""
 
+    elsewhere = False
+    """Whether it also works on, or does not care for, a gateway on another machine."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for param in self.params:
             if param.param_type_name == "argument" and param.metavar is None and param.name:
                 param.metavar = param.name.upper()
         self.params += global_params()
+
+    def invoke(self, ctx: Any) -> Any:
+        if not self.elsewhere and (url := options.url()):
+            where = "unset LLMGW_URL" if options.given.url is None else "leave out `--url`"
+            raise BadRequest(
+                f"`{ctx.command_path}` works on the gateway's own machine, not on {url}",
+                hint=f"{where}, or run it there",
+            )
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         explain(self, ctx, formatter)

@@ -12,7 +12,7 @@ import typer
 
 from llmgw.cli import completing, notices, options
 from llmgw.cli.programs import variables
-from llmgw.cli.ranges import parse_span
+from llmgw.config.spans import parse_span
 from llmgw.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
@@ -28,16 +28,6 @@ KeyName = Annotated[
     str | None,
     typer.Option("--key", help=KEY_HELP, metavar="NAME", autocompletion=completing.keys, show_default=False),
 ]
-Url = Annotated[
-    str | None,
-    typer.Option(
-        "--url",
-        help="A gateway elsewhere.  [env: LLMGW_URL]",
-        envvar="LLMGW_URL",
-        show_envvar=False,
-        show_default=False,
-    ),
-]
 
 
 class Found(NamedTuple):
@@ -50,9 +40,7 @@ class Found(NamedTuple):
 PLACEHOLDER = "YOUR_KEY"
 
 
-def find(
-    url: str | None, key_name: str | None, *, default_key: str | None = None, issue: bool = True
-) -> Found:
+def find(key_name: str | None, *, default_key: str | None = None, issue: bool = True) -> Found:
     """The gateway and the key to use; a key that has to be issued is, and that is said.
 
     ``default_key`` is the key's name where none is given. Without ``issue`` a placeholder stands for a key that is
@@ -62,7 +50,7 @@ def find(
     from llmgw.config.load import effective_config
     from llmgw.service.local_keys import DEFAULT
 
-    own = os.environ.get("LLMGW_KEY", "")
+    url, own = options.url(), os.environ.get("LLMGW_KEY", "")
     if own and not key_name:
         paths = options.paths()
         return Found(url.rstrip("/") if url else _address(paths, effective_config(paths)), own)

@@ -40,9 +40,15 @@ class Given:
     no_input: bool = False
     home: str | None = None
     config: str | None = None
+    url: str | None = None
 
 
 given = Given()
+
+
+def url() -> str:
+    """The gateway elsewhere that is meant; empty for the one of this machine."""
+    return given.url or os.environ.get("LLMGW_URL", "")
 
 
 def paths() -> Paths:
@@ -107,6 +113,9 @@ def declare(
     ] = None,
     config: Annotated[
         str | None, _option("--config", text="Read this file.  [env: LLMGW_CONFIG]", metavar="FILE")
+    ] = None,
+    url: Annotated[
+        str | None, _option("--url", text="A gateway elsewhere.  [env: LLMGW_URL]", metavar="URL")
     ] = None,
 ) -> None:
     """Carry the global options: only the declarations of this function are used."""

@@ -19,12 +19,13 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from llmgw.cli import notices
 from llmgw.cli.options import Format, bold, colored, given
-from llmgw.domain.money import decimal_usd, format_usd
+from llmgw.desk import wire
+from llmgw.desk.wire import expand
+from llmgw.domain.money import format_usd
 from llmgw.errors import BadRequest
 
 SCHEMA = 1
@@ -139,24 +140,6 @@ def text(content: str) -> None:
     _lines([content])
 
 
-def expand(fields: Record) -> dict[str, Any]:
-    """A record as machines read it: dollars beside nano-dollars, RFC 3339 for moments."""
-    whole: dict[str, Any] = {}
-    for name, value in fields.items():
-        if isinstance(value, Mapping):
-            whole[name] = expand(value)
-        elif name.endswith("_nanousd"):
-            whole[name] = value
-            whole[name.removesuffix("_nanousd") + "_usd"] = None if value is None else decimal_usd(value)
-        elif name.endswith("_at") and isinstance(value, int):
-            whole[name] = rfc3339(value)
-        elif isinstance(value, list | tuple):
-            whole[name] = [expand(item) if isinstance(item, Mapping) else item for item in value]
-        else:
-            whole[name] = value
-    return whole
-
-
 def reach(fields: Record, name: str) -> Any:
     """The value of a field, ``error.code`` being one of a field; None where an outer one is absent."""
     value: Any = fields
@@ -165,12 +148,6 @@ def reach(fields: Record, name: str) -> Any:
             return None
         value = value.get(part)
     return value
-
-
-def rfc3339(moment: int) -> str:
-    """UTC nanoseconds as ``2026-11-21T03:02:00.123456Z``."""
-    at = datetime.fromtimestamp(moment // 10**9, UTC).replace(microsecond=moment % 10**9 // 1000)
-    return at.isoformat().replace("+00:00", "Z")
 
 
 def relative(moment: int, now: int) -> str:
@@ -194,7 +171,7 @@ def cell(name: str, value: Any) -> str:
     if name.endswith("_nanousd"):
         return format_usd(value)
     if name.endswith("_at") and isinstance(value, int):
-        return f"{rfc3339(value)[:19]}Z" if given.utc else relative(value, time.time_ns())
+        return f"{wire.rfc3339(value)[:19]}Z" if given.utc else relative(value, time.time_ns())
     if name.endswith("_us"):
         return f"{value / 1000:,.0f} ms" if value >= 10_000 else f"{value / 1000:,.2g} ms"
     if isinstance(value, int):
@@ -296,18 +273,42 @@ def _fitting(found: Sequence[Record], columns: Sequence[Column]) -> Sequence[Col
 
 
 def _table(found: Sequence[Record], columns: Sequence[Column]) -> None:
+    from rich.cells import cell_len
+
+    columns = _fitting(found, columns)
+    texts = [[cell(column.field, reach(record, column.field)) for column in columns] for record in found]
+    numbers = [
+        column.field.endswith(("_nanousd", "_us"))
+        or any(isinstance(reach(record, column.field), int) for record in found)
+        for column in columns
+    ]
+    headings = [column.heading for column in columns]
+    widths = [max(map(cell_len, cells)) for cells in zip(headings, *texts, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) > width() or any("\n" in text for row in texts for text in row):
+        _folded(headings, numbers, texts)
+        return
+
+    def line(row: Sequence[str]) -> str:
+        gaps = [" " * (wide - cell_len(text)) for text, wide in zip(row, widths, strict=True)]
+        parts = [
+            gap + text if right else text + gap for text, gap, right in zip(row, gaps, numbers, strict=True)
+        ]
+        return "  ".join(parts).rstrip()
+
+    _lines([bold(line(headings), sys.stdout), *map(line, texts)])
+
+
+def _folded(headings: Sequence[str], numbers: Sequence[bool], texts: Sequence[Sequence[str]]) -> None:
+    """A table with cells of several lines, which takes ten times as long."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    columns = _fitting(found, columns)
-    for column in columns:
-        values = [reach(record, column.field) for record in found]
-        number = any(isinstance(value, int) for value in values) or column.field.endswith(("_nanousd", "_us"))
-        table.add_column(column.heading, justify="right" if number else "left", overflow="fold")
-    for record in found:
-        table.add_row(*(Text(cell(column.field, reach(record, column.field))) for column in columns))
+    for heading, number in zip(headings, numbers, strict=True):
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
+    for row in texts:
+        table.add_row(*map(Text, row))
     buffer = io.StringIO()
     console = Console(
         file=buffer,

@@ -23,8 +23,13 @@ def confirm(question: str, *, yes: bool, option: str = "-y") -> None:
         raise BadRequest(
             f"{question[0].lower()}{question[1:].rstrip('?')}: nobody to ask", hint=f"add `{option}` to go on"
         )
-    if _ask(f"{question} [y/N] ").lower() not in {"y", "yes"}:
+    if not agreed(question):
         raise KeyboardInterrupt
+
+
+def agreed(question: str) -> bool:
+    """Whether somebody who is there types y."""
+    return _ask(f"{question} [y/N] ").lower() in {"y", "yes"}
 
 
 def hidden(question: str, *, option: str) -> str:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from llmgw.config.spans import NANO, SPAN, parse_span
 from llmgw.errors import BadRequest
 
 if TYPE_CHECKING:
     from datetime import tzinfo
-
-NANO = 10**9
-SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])")
-
-
-def parse_span(text: str) -> int:
-    """Nanoseconds of ``90s``, ``10m``, ``24h``, ``7d``, ``2w`` or a sum such as ``1h30m``; BadRequest otherwise."""
-    parts = SPAN.findall(text)
-    if not parts or SPAN.sub("", text).strip():
-        raise BadRequest(f"`{text}` is not a span of time", hint="write it as 10m, 24h or 7d")
-    return round(sum(float(number) * SECONDS[unit] for number, unit in parts) * NANO)
 
 
 def parse_moment(text: str, now: int, zone: tzinfo | None = None) -> int:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 Variable = tuple[Option, str, str]
 """An option, the text that sets it and the variable's name."""
 
-OWN = re.compile(r"LLMGW_(HOME|CONFIG|URL|KEY|NO_INPUT|ADMIN_TOKEN)|LLMGW_.*_(API_KEY|TOKEN)(_FILE)?")
+OWN = re.compile(
+    r"LLMGW_(HOME|CONFIG|URL|KEY|ADMIN_KEY|INSECURE_HTTP|NO_INPUT)|LLMGW_.*_(API_KEY|TOKEN)(_FILE)?"
+)
 """Variables that are not options: where files lie, how commands behave, provider credentials."""
 
 LEGACY = {

@@ -38,6 +38,12 @@ class Server(Section, frozen=True):
         bool, Meta(description="look for Ollama, LM Studio, LocalAI and vLLM on this machine at start")
     ] = True
     max_body_mb: Annotated[Positive, Meta(description="largest request body, in megabytes")] = 40
+    max_answer_mb: Annotated[
+        Positive, Meta(description="largest plain answer that is taken from a provider, in megabytes")
+    ] = 64
+    write_timeout: Annotated[
+        Positive, Meta(description="seconds that a caller may leave its answer unread before it is cut off")
+    ] = 60
     drain_seconds: Annotated[
         float, Meta(ge=0, description="how long `stop` waits for requests in flight")
     ] = 10
@@ -153,6 +159,14 @@ class DailyBudget(Section, frozen=True):
     daily_hard: Annotated[
         Dollars, Meta(description="dollars a day that are never exceeded; local models go on")
     ] = 0
+    wait_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="how long a call waits for room in a budget, or in a limit on tokens, that other calls only hold",
+        ),
+    ] = 2
 
 
 class Ledger(Section, frozen=True):
@@ -184,6 +198,40 @@ class KillSwitch(Section, frozen=True):
     ] = "degrade"
 
 
+class Loops(Section, frozen=True):
+    """When an agent that sends the same call over and over is paused; any other call of its key goes on."""
+
+    watch: Annotated[
+        Literal["agents", "all", "off"],
+        Meta(description="agents: calls that offer tools; all: plain ones too, also of a benchmark; off"),
+    ] = "agents"
+    repeats: Annotated[
+        int,
+        Meta(ge=3, description="so many repeats of one call in a row, with one key and model, are a loop"),
+    ] = 10
+    within_minutes: Annotated[Positive, Meta(description="minutes in which they must come")] = 5
+    pause_minutes: Annotated[Positive, Meta(description="minutes after which the pause ends by itself")] = 5
+    exempt: Annotated[
+        tuple[str, ...], Meta(description="names of keys, or patterns of them, that may repeat themselves")
+    ] = ()
+
+
+class Alerts(Section, frozen=True):
+    """Who is told when a budget passes a mark, the kill switch throws itself or a loop is paused."""
+
+    webhook: Annotated[Url, Meta(description="address that each alert is posted to, best as ${VAR}")] = ""
+    format: Annotated[
+        Literal["json", "slack", "discord", "ntfy"], Meta(description="what the webhook understands")
+    ] = "json"
+    secret: Annotated[
+        str, Meta(description="sent to the webhook as `Authorization: Bearer`, best as ${VAR}")
+    ] = ""
+    command: Annotated[
+        tuple[str, ...],
+        Meta(description="a program and its arguments; it is run without a shell and reads JSON from stdin"),
+    ] = ()
+
+
 class Config(Section, frozen=True):
     """The whole file."""
 
@@ -195,6 +243,8 @@ class Config(Section, frozen=True):
     keys: Keys = Keys()
     limits: Limits = Limits()
     killswitch: KillSwitch = KillSwitch()
+    loops: Loops = Loops()
+    alerts: Alerts = Alerts()
     budgets: DailyBudget = DailyBudget()
     ledger: Ledger = Ledger()
 
@@ -211,5 +261,5 @@ class Settings(Config, frozen=True):
     path: Path | None = None
 
 
-SECRET_OPTIONS = frozenset({"secret", "credential"})
+SECRET_OPTIONS = frozenset({"secret", "credential", "webhook"})
 """Options whose values are never shown whole."""

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgw.domain.budget import Budget, Unit, Window
+from llmgw.domain.budget import Budget, Unit
 from llmgw.domain.clock import Nanoseconds
 from llmgw.domain.scope import ALL, Scope, ScopeKind
 from llmgw.rules.reservations import Standing, Subject
 from llmgw.rules.windows import FOREVER, HOUR, bucket
-from llmgw.storage.budgets import Budgets
+from llmgw.storage.budgets import Budgets, lately
 from llmgw.storage.holds import first_call, open_attempts
-from llmgw.storage.rows import BUCKET
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -61,14 +60,11 @@ class Overview(Struct, frozen=True, kw_only=True):
 
 def overview(control: Control, zone: ZoneInfo, now: Nanoseconds) -> list[Overview]:
     """Every budget, from the widest scope to the narrowest."""
-    budgets = Budgets(control)
-    spending = budgets.spending(zone, now)
+    spending = Budgets(control).spending(zone, now)
     under_way = open_attempts(control)
-    began = (now - HOUR) // BUCKET * BUCKET
-    lately = [Standing(replace(each.budget, window=Window.TOTAL), began) for each in spending]
-    burns, _ = budgets.spent(lately, zone, now)
+    began = lately(now)
     found = []
-    for each, burnt in zip(spending, burns, strict=True):
+    for each in spending:
         held = None
         if each.budget.unit is Unit.MONEY:
             scope = each.budget.scope
@@ -76,7 +72,7 @@ def overview(control: Control, zone: ZoneInfo, now: Nanoseconds) -> list[Overvie
                 one for one in under_way if one.started_at >= each.since and scope in one.subject.scopes()
             )
             held = sum(one.amount for one in mine)
-        burn = burnt * HOUR // (now - began)
+        burn = each.lately * HOUR // (now - began)
         row = Overview(
             budget=each.budget,
             spent=each.spent,

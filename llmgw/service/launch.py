@@ -6,9 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from llmgw.config.model import Alerts, KeyDefaults
 from llmgw.domain.budget import Budget
 from llmgw.domain.limit import Limit
 from llmgw.providers.base import Upstream
+from llmgw.rules.looping import Loops
 from llmgw.rules.planning import Plan
 from llmgw.rules.tripping import Trips
 
@@ -27,6 +29,8 @@ class Launch(Struct, frozen=True, kw_only=True):
     secret: str = ""
     prices: dict[str, dict[str, float]] = {}
     max_body_mb: float = 40
+    max_answer_mb: float = 64
+    write_timeout: float = 60
     drain_seconds: float = 10
     cors_origins: tuple[str, ...] = ()
     log_level: str = "info"
@@ -36,6 +40,12 @@ class Launch(Struct, frozen=True, kw_only=True):
     daily_budget: Budget | None = None
     """What the configuration declares; an operator's own budget of that name wins."""
     limits: tuple[Limit, ...] = ()
+    key_defaults: KeyDefaults = KeyDefaults()
+    sources: dict[str, str] = {}
+    """Where each upstream's credential was found; the credentials are in the upstreams."""
+    wait_seconds: float = 2
     trips: Trips = Trips()
+    loops: Loops = Loops(watch="off")
+    alerts: Alerts = Alerts()
     flags: dict[str, Any] = {}
     """What was typed at `serve`, so that `restart` can repeat it."""

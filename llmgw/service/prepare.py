@@ -22,6 +22,7 @@ from llmgw.domain.clock import SYSTEM_CLOCK, Clock
 from llmgw.domain.route import Tier
 from llmgw.errors import NotAllowed
 from llmgw.providers.registry import providers
+from llmgw.rules.looping import Loops
 from llmgw.rules.tripping import Trips
 from llmgw.service.assemble import Survey, build_plan, build_upstreams, survey
 from llmgw.service.launch import Launch
@@ -77,6 +78,8 @@ def prepare(paths: Paths, flags: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK)
         secret=server.secret,
         prices=own_prices,
         max_body_mb=server.max_body_mb,
+        max_answer_mb=server.max_answer_mb,
+        write_timeout=server.write_timeout,
         drain_seconds=server.drain_seconds,
         cors_origins=server.cors_origins,
         log_level=server.log_level,
@@ -84,8 +87,13 @@ def prepare(paths: Paths, flags: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK)
         durability=settings.ledger.durability,
         timezone=read_zone(server.timezone).key,
         limits=default_limits(settings),
+        key_defaults=settings.keys.defaults,
+        sources=found.sources,
         trips=msgspec.convert(msgspec.to_builtins(settings.killswitch), Trips),
+        loops=msgspec.convert(msgspec.to_builtins(settings.loops), Loops),
+        alerts=settings.alerts,
         daily_budget=daily_budget(settings),
+        wait_seconds=settings.budgets.wait_seconds,
         flags=given,
     )
     return Prepared(launch, found.sources, settings.notes, found.problems)

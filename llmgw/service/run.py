@@ -28,23 +28,28 @@ from llmgw.config.prices import load_prices
 from llmgw.domain.budget import Budget
 from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.identity import Key
-from llmgw.domain.killswitch import Kill, Mode
+from llmgw.domain.killswitch import AUTOMATIC, Kill, Mode
 from llmgw.errors import Conflict, GatewayError, Internal, NotAllowed, Unavailable
 from llmgw.gates.authenticate import KeyRing
 from llmgw.gates.catalogue import Catalogue
-from llmgw.gates.killswitch import BY_ITSELF, KillSwitch
+from llmgw.gates.killswitch import KillSwitch
+from llmgw.gates.loops import LoopBreaker
 from llmgw.gates.reserve import Purse
 from llmgw.gates.route import Router
 from llmgw.gates.state import Gateway
 from llmgw.gates.throttle import Throttle
 from llmgw.providers.registry import target_dialect
 from llmgw.providers.transport import Transport
+from llmgw.service.alerting import Alerter
+from llmgw.service.desks import desks
 from llmgw.service.launch import Launch
 from llmgw.service.logs import configure
 from llmgw.service.running import Running
 from llmgw.service.telling import Teller
 from llmgw.storage.budgets import Budgets
 from llmgw.storage.control import Control
+from llmgw.storage.headroom import forget_headroom, write_headroom
+from llmgw.storage.keyring import Keys
 from llmgw.storage.kills import Kills
 from llmgw.storage.ledger import Ledger
 from llmgw.storage.limits import Limits
@@ -116,15 +121,18 @@ async def serve(launch: Launch, announce: Announce) -> None:
     boot = secrets.token_hex(8)
     ledger = Ledger.open(Path(launch.database), boot, SYSTEM_CLOCK, strict=launch.durability == "strict")
     control = Control(Path(launch.database), SYSTEM_CLOCK)
-    transport = Transport()
+    transport = Transport(int(launch.max_answer_mb * 1_048_576))
+    alerts = launch.alerts
+    teller = Teller(Path(launch.database), Alerter(alerts) if alerts.webhook or alerts.command else None)
     try:
         recovered = ledger.recover()
-        budgets = Budgets(control)
+        budgets, limits, version = Budgets(control), Limits(control), control.stamp.read
         _declare(control, budgets, launch.daily_budget)
+        _end_pauses(Kills(control))
         gateway = Gateway(
             catalogue=Catalogue(),
             clock=SYSTEM_CLOCK,
-            keys=KeyRing(lambda: (*_secret_key(launch.secret), *control.load_keys()), control.stamp.read),
+            keys=KeyRing(Keys(control), version, own=_secret_key(launch.secret)),
             killswitch=KillSwitch(
                 Kills(control).list,
                 control.stamp.read,
@@ -132,23 +140,33 @@ async def serve(launch: Launch, announce: Announce) -> None:
                 launch.trips,
             ),
             ledger=ledger,
-            limits=Throttle(Limits(control).list, control.stamp.read, SYSTEM_CLOCK, launch.limits),
+            limits=Throttle(
+                limits.list, version, SYSTEM_CLOCK, launch.limits, launch.wait_seconds, limits.taken
+            ),
             prices=load_prices(launch.prices, Path(launch.database).with_name("prices.toml")),
             purse=Purse(
-                budgets, control.stamp.read, ZoneInfo(launch.timezone), Teller(Path(launch.database)).tell
+                budgets,
+                control.stamp.read,
+                ZoneInfo(launch.timezone),
+                teller.tell,
+                launch.wait_seconds,
             ),
             router=Router(launch.plan, launch.upstreams, target_dialect),
             transport=transport,
             max_body=int(launch.max_body_mb * 1_048_576),
+            tell=teller.say,
+            loops=None if launch.loops.watch == "off" else LoopBreaker(launch.loops),
             last_id=ledger.last_id(),
         )
         gateway.purse.refresh(SYSTEM_CLOCK.now())
+        gateway.limits.refresh()
         gateway.killswitch.look(gateway)
+        running = _describe(launch, listener, boot)
         server = Server(
             uvicorn.Config(
-                build(gateway, launch.cors_origins),
+                build(gateway, desks(gateway, launch, running), launch.cors_origins),
                 loop="none",
-                http=Protocol,
+                http=partial(Protocol, write_timeout=launch.write_timeout),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -159,7 +177,6 @@ async def serve(launch: Launch, announce: Announce) -> None:
                 timeout_graceful_shutdown=round(launch.drain_seconds) + CUT_SECONDS,
             )
         )
-        running = _describe(launch, listener, boot)
         if threading.current_thread() is threading.main_thread():
             # uvicorn raises a signal once more after draining, which would end the process before the ledger is closed
             signal.signal(signal.SIGTERM, lambda *_: None)
@@ -195,6 +212,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
         await transport.close()
         ledger.close()
         control.close()
+        forget_headroom(Path(launch.database))
         _remove(Path(launch.run_file))
         lock.release()
 
@@ -239,9 +257,17 @@ def _declare(control: Control, budgets: Budgets, declared: Budget | None) -> Non
     control.set(DECLARED, text)
 
 
+def _end_pauses(kills: Kills) -> None:
+    """Pauses of loops end with the process that remembers their calls."""
+    for kill in kills.list():
+        if kill.mode is Mode.PAUSE:
+            kills.remove(kill.scope)
+
+
 async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Running) -> None:
     """Notice what others did to the files of this home, and write down which keys were used."""
     seen = control.version()
+    database, heard = Path(launch.database), 0
     while True:
         for _ in range(TOUCH_SECONDS):
             await asyncio.sleep(1)
@@ -255,7 +281,9 @@ async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Ru
                     gateway.limits.forget()
                     gateway.purse.forget()
                     gateway.killswitch.forget()
-        if used := _taken(gateway.keys.used):
+                if heard != (heard := gateway.headroom.changes):
+                    write_headroom(database, gateway.headroom.shown(gateway))
+        if gateway.ledger.healthy and (used := _taken(gateway.keys.used)):
             try:
                 await asyncio.to_thread(_touch, Path(launch.database), used)
             except GatewayError as error:
@@ -268,7 +296,7 @@ def _keep_kill(database: Path, kill: Kill) -> None:
         if kill.mode is Mode.OFF:
             Kills(control).remove(kill.scope)
         else:
-            Kills(control).set(kill, replace=kill.by != BY_ITSELF)
+            Kills(control).set(kill, replace=kill.by != AUTOMATIC)
 
 
 def _touch(database: Path, used: dict[int, int]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -11,7 +13,16 @@ from llmgw.errors import BadRequest, GatewayError
 from llmgw.providers.registry import caller_dialect
 
 if TYPE_CHECKING:
+    from asyncio import TimerHandle
     from types import FrameType
+
+UNSENT: int | None = None
+"""Asks the system how many bytes of a connection it still keeps; None where it cannot tell."""
+with suppress(ImportError):
+    import fcntl
+    from termios import TIOCOUTQ
+
+    UNSENT = TIOCOUTQ
 
 LARGEST_HEAD = 256 * 1024
 """Bytes of request line and headers; far more than any client sends, and nobody has shown a key yet."""
@@ -30,9 +41,52 @@ class Server(uvicorn.Server):
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. It is closed when its head grows too large, or when it is begun and then left alone."""
+    """One connection. It is closed when its head grows too large, or when it is begun and then left alone.
+
+    So it is when nothing of an answer is taken for ``write_timeout`` seconds: its call ends as if its caller had left.
+    """
 
     _head = 0
+    _stalling: TimerHandle | None = None
+
+    def __init__(self, *given: Any, write_timeout: float, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._write_timeout = write_timeout
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._heed_no_reader()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._heed_no_reader()
+
+    def _await_reader(self) -> None:
+        self._stalling = self.loop.call_later(self._write_timeout, self._look_at_reader, self._unread())
+
+    def _look_at_reader(self, before: int) -> None:
+        if self._unread() < before:
+            self._await_reader()
+        else:
+            self.transport.abort()
+
+    def _unread(self) -> int:
+        """Bytes that the caller has not taken: those that wait here, and those that the system keeps for it."""
+        waiting = self.transport.get_write_buffer_size()
+        if UNSENT is not None:
+            with suppress(OSError):
+                answer = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), UNSENT, bytes(4))
+                waiting += int.from_bytes(answer, sys.byteorder)
+        return waiting
+
+    def _heed_no_reader(self) -> None:
+        if self._stalling is not None:
+            self._stalling.cancel()
+            self._stalling = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -113,6 +113,7 @@ def test_a_set_prints_one_line(llmgw):
         (["set", "all"], 2),
         (["set"], 2),
         (["set", "all", "5/year"], 2),
+        (["set", "all", "99999999999/day"], 2),
         (["set", "all", "5/day", "--soft", "6"], 2),
         (["set", "all", "5/day", "--warn", "many"], 2),
         (["set", "all", "5/day", "--warn", "180"], 2),

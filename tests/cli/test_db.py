@@ -56,6 +56,9 @@ OTHERS = """INSERT INTO dimensions SELECT 99, 'other', user, key_id, key_name, t
         ("UPDATE attempts SET open = 1, state = 1", "stuck"),
         (OTHERS, "caller_differs"),
         (TWICE, "double"),
+        ("UPDATE requests SET latency_us = latency_us + 1 WHERE seq = 2", "changed"),
+        ("UPDATE dimensions SET key_name = 'other' WHERE provider <> ''", "changed"),
+        ("DELETE FROM links WHERE seq > 1", "unlinked"),
     ],
 )
 def test_what_does_not_add_up_is_found(spent, change, code):
@@ -66,6 +69,27 @@ def test_what_does_not_add_up_is_found(spent, change, code):
     assert proof.code == 1
     assert code in {finding["code"] for finding in proof.json["findings"]}
     assert "findings" in proof.err
+
+
+def test_a_head_kept_elsewhere_proves_what_was_before_it(served, tmp_path):
+    """A head that was noted is found as long as all from before it is there, also behind later requests; in a ledger
+    without them it is missed.
+    """
+    older = tmp_path / "older"
+    older.mkdir()
+    assert served.run("db", "backup", str(older / "llmgw.db")).code == 0
+    before = served.run("db", "verify", "--json").json
+    assert (len(before["head"]), before["chained"]) == (64, 5)
+    assert before["chained_since_at"].endswith("Z")
+    ask(served.url, served.key)
+    after = served.run("db", "verify", "--head", before["head"], "--json").json
+    assert (after["ok"], after["chained"]) == (True, 6)
+    assert f"head {after['head']}" in served.run("db", "verify").out
+    shortened = Program(older)
+    assert shortened.run("db", "verify").code == 0
+    missing = shortened.run("db", "verify", "--head", after["head"], "--json")
+    assert (missing.code, [each["code"] for each in missing.json["findings"]]) == (1, ["head_missing"])
+    assert served.run("db", "verify", "--head", "no-head").code == 2
 
 
 @pytest.fixture(scope="module")

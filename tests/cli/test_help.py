@@ -165,7 +165,17 @@ print("LOADED", [name for name in sys.modules if name.startswith(heavy)], file=s
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["status"], ["key", "list"], ["request", "list"], ["logs"]], ids=" ".join
+    "words",
+    [
+        ["--help"],
+        ["status"],
+        ["key", "list"],
+        ["request", "list"],
+        ["budget", "set", "all", "5/day"],
+        ["kill", "status"],
+        ["logs"],
+    ],
+    ids=" ".join,
 )
 def test_quick_commands_import_nothing_heavy(tmp_path, words):
     """What people run all the time loads neither server nor dashboard nor provider nor HTTP client."""

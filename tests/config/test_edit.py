@@ -128,6 +128,8 @@ def test_the_starter_is_valid_and_says_the_defaults(paths: Paths) -> None:
         "limits": {},
         "budgets": {},
         "killswitch": {},
+        "loops": {},
+        "alerts": {},
         "ledger": {},
     }
     real = text.partition("\n# A provider:")[0] + text[text.index("\n[tiers]") :]

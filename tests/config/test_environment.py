@@ -112,6 +112,8 @@ def test_a_slip_without_a_section_is_noted(tmp_path: Path) -> None:
         "LLMGW_HOME",
         "LLMGW_KEY",
         "LLMGW_URL",
+        "LLMGW_ADMIN_KEY",
+        "LLMGW_INSECURE_HTTP",
         "LLMGW_CONFIG",
         "LLMGW_NO_INPUT",
         "LLMGW_OPENAI_API_KEY",

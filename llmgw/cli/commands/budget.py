@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path  # noqa: TC003 (Typer reads the annotations)
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import to_builtins
 
-from llmgw.cli import amounts, budget_files, notices, options, output, prompts
-from llmgw.cli.budget_rows import CEILINGS, MACHINE, SCREEN, describe, draw, sentence
+from llmgw.cli import amounts, budget_files, notices, output, prompts
+from llmgw.cli.budget_rows import CEILINGS, MACHINE, SCREEN, draw, sentence
 from llmgw.cli.options import Format, given
 from llmgw.cli.output import Column
-from llmgw.cli.zones import read_zone
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.scope import Scope, ScopeKind, parse_scope
 from llmgw.errors import BadRequest, BudgetExceeded, NotFound
 
 if TYPE_CHECKING:
-    from llmgw.client.budgets import Overview
+    from collections.abc import Iterable, Sequence
+
+    from llmgw.desk.budget_shapes import BudgetView
 
 PLACE = "CONTROL", 2
+ELSEWHERE = ("list", "set", "show", "remove", "check", "history", "reset")
 
 app = typer.Typer()
 
@@ -58,7 +60,12 @@ def list_budgets(tz: Zone = None) -> None:
       llmgw budget list
       llmgw budget list --json
     """
-    _print(_overview(tz))
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.budgets import ListBudgets
+
+    with gateway() as there:
+        found = there.ask(ListBudgets(tz=tz)).budgets
+    _print(found)
 
 
 @app.command()
@@ -115,16 +122,15 @@ def set(  # noqa: A001 (the word people type)
         return
     if scope is None or amount is None:
         raise BadRequest("whose budget, and how much?", hint="write it as `llmgw budget set all 20/month`")
-    from llmgw.client import local
-    from llmgw.storage.budgets import Budgets, check
+    from llmgw.cli.reaching import gateway, known_key
+    from llmgw.desk.budget_shapes import amounts_of
+    from llmgw.desk.budgets import ListBudgets, SetBudget
 
     whose = _scope(scope)
     unit, hard, window = amounts.parse_rate(amount)
-    with local.control(options.paths()) as control:
-        budgets = Budgets(control)
-        before = next(
-            (b for b in budgets.list() if (b.scope, b.window, b.unit) == (whose, window, unit)), None
-        )
+    with gateway() as there:
+        stored = (each.budget for each in there.ask(ListBudgets()).budgets)
+        before = next((b for b in stored if b.name == (whose, window, unit)), None)
         old = before or Budget(scope=whose, window=window, unit=unit)
         after = Budget(
             scope=whose,
@@ -136,16 +142,15 @@ def set(  # noqa: A001 (the word people type)
             warn=old.warn if warn is None else amounts.read_percents(warn),
             on_exceed=on_exceed or old.on_exceed,
         )
-        check(after)
+        _check(after)
         if dry_run:
             _print_changes([budget_files.Change(before, after)])
             return
         _mind_closing(before, after, yes=yes)
-        budgets.set(after)
-        if whose.kind is ScopeKind.KEY and all(key.name != whose.name for key in control.load_keys()):
+        row = there.ask(SetBudget(scope=scope, **amounts_of(after)))
+        if whose.kind is ScopeKind.KEY and not known_key(there, whose.name):
             notices.note(f"there is no key `{whose.name}` yet")
-    row = _row_of(after)
-    output.record({**describe(row), "changed": after != before}, text=sentence(row))
+    output.record(to_builtins(row), text=sentence(row))
 
 
 @app.command()
@@ -156,17 +161,17 @@ def show(scope: ScopeName, tz: Zone = None) -> None:
       llmgw budget show key:ci
       llmgw budget show all --json
     """
-    from llmgw.client import budgets, local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.budgets import ListBudgets
 
     whose = _scope(scope)
-    rows = _overview(tz)
-    with local.control(options.paths()) as control:
-        holding = budgets.applicable(budgets.group(rows), whose, budgets.living(control))
-    found = [row for row in holding if row.budget.scope == whose]
+    with gateway() as there:
+        holding = there.ask(ListBudgets(holding=scope, tz=tz)).budgets
+    found = [row for row in holding if row.scope == scope]
     if not holding:
         raise NotFound(f"no budget holds for `{whose}`", hint=f"`llmgw budget set {whose} 20/month` sets one")
     if len(found) < len(holding):
-        others = ", ".join(f"{row.budget.scope} ({row.budget.window})" for row in holding if row not in found)
+        others = ", ".join(f"{row.scope} ({row.window})" for row in holding if row not in found)
         notices.note(f"its calls are also held to {others}")
     _print(found, CEILINGS)
 
@@ -178,16 +183,15 @@ def remove(scope: ScopeName, window: WindowName = None, unit: UnitName = None, y
     Examples:
       llmgw budget remove key:ci day -y
     """
-    from llmgw.client import local
-    from llmgw.storage.budgets import Budgets
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.budgets import ListBudgets, RemoveBudgets
 
     whose = _scope(scope)
-    with local.control(options.paths()) as control:
-        budgets = Budgets(control)
-        if matching := _matching(budgets.list(), whose, window, unit):
-            prompts.confirm(f"Remove {' and '.join(map(budget_files.name, matching))}?", yes=yes)
-        gone = budgets.remove(whose, window, unit)
-    output.rows([budget_files.record(each) for each in gone], budget_files.COLUMNS, noun="removed")
+    with gateway() as there:
+        if matching := _matching(there.ask(ListBudgets()).budgets, whose, window, unit):
+            prompts.confirm(f"Remove {_named(matching)}?", yes=yes)
+        gone = there.ask(RemoveBudgets(scope=scope, window=window, unit=unit)).removed
+    output.rows(map(to_builtins, gone), budget_files.COLUMNS, noun="removed")
 
 
 @app.command()
@@ -205,33 +209,25 @@ def check(
     Examples:
       llmgw budget check key:ci 0.50 || echo "not today"
     """
-    from llmgw.client import budgets, local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.budgets import CheckBudget
 
-    whose = _scope(scope)
+    _scope(scope)
     unit, wanted = amounts.parse_amount(amount)
-    rows = _overview(tz)
-    with local.control(options.paths()) as control:
-        keys = budgets.living(control)
-        if whose.kind is ScopeKind.KEY and whose.name not in keys:
-            control.show(whose.name)
-            raise NotFound(f"key `{whose.name}` is revoked", hint="`llmgw key list` shows those that count")
-    least = budgets.tightest(budgets.applicable(budgets.group(rows), whose, keys), unit)
-    fits = least is None or least.left is None or wanted <= least.left
+    money, tokens = (wanted, None) if unit is Unit.MONEY else (None, wanted)
+    with gateway() as there:
+        found = there.ask(CheckBudget(scope=scope, amount_nanousd=money, amount_tokens=tokens, tz=tz))
+    least = found.tightest
+    left = None if least is None else least.of("left")
     words = "it fits, there is no ceiling"
-    if least is not None and least.left is not None:
-        left = amounts.show_amount(unit, least.left)
-        words = (
-            f"{'it fits' if fits else 'it does not fit'}: {left} left of {budget_files.name(least.budget)}"
-        )
-    output.record(
-        {"fits": fits, "scope": str(whose), "tightest": describe(least) if least else None},
-        ident="fits",
-        text=words,
-    )
-    if not fits and least is not None:
+    if least is not None and left is not None:
+        verdict = "it fits" if found.fits else "it does not fit"
+        words = f"{verdict}: {amounts.show_amount(unit, left)} left of {budget_files.name(least.budget)}"
+    output.record(to_builtins(found), ident="fits", text=words)
+    if not found.fits and least is not None:
         raise BudgetExceeded(
             f"{amounts.show_amount(unit, wanted)} do not fit: {sentence(least)}",
-            hint=f"raise it: `llmgw budget set {least.budget.scope} AMOUNT/{least.budget.window}`",
+            hint=f"raise it: `llmgw budget set {least.scope} AMOUNT/{least.window}`",
         )
 
 
@@ -249,32 +245,13 @@ def history(
       llmgw budget history all month
       llmgw budget history key:ci --limit 30 -o csv
     """
-    from llmgw.client import budgets, local
-    from llmgw.storage.budgets import Budgets
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.budgets import BudgetHistory
 
-    whose = _scope(scope)
-    zone = read_zone(tz)
-    with local.control(options.paths()) as control:
-        matching = _matching(Budgets(control).show(whose), whose, window, unit)
-        lines = [
-            (budget, *period)
-            for budget in matching
-            for period in budgets.history(control, budget, zone, time.time_ns(), limit)
-        ]
-    records = []
-    for budget, period, start, spent in lines:
-        kind = "nanousd" if budget.unit is Unit.MONEY else "tokens"
-        records.append(
-            {
-                "scope": str(budget.scope),
-                "window": budget.window.value,
-                "period": period,
-                "starts_at": start,
-                f"spent_{kind}": spent,
-                f"hard_{kind}": budget.hard,
-                "used": None if not budget.hard else round(spent / budget.hard, 4),
-            }
-        )
+    _scope(scope)
+    with gateway() as there:
+        ask = BudgetHistory(scope=scope, window=window, unit=unit, limit=limit, tz=tz)
+        records = list(map(to_builtins, there.ask(ask).windows))
     kinds = sorted({name for record in records for name in record if name.startswith(("spent", "hard"))})
     columns = [Column("window"), Column("period")]
     columns += [Column(each) for each in reversed(kinds)]
@@ -295,63 +272,48 @@ def reset(
       llmgw budget reset key:ci day -y
       llmgw budget reset --every -y
     """
-    from llmgw.client import local
-    from llmgw.storage.budgets import Budgets
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.budgets import ListBudgets, ResetBudgets
 
     if (scope is None) != every:
         raise BadRequest("reset whose budgets?", hint="name a scope, or `--every`")
+    if every and (window or unit):
+        raise BadRequest("`--every` takes the budgets of all windows", hint="name a scope for one of them")
     whose = None if scope is None else _scope(scope)
-    with local.control(options.paths()) as control:
-        budgets = Budgets(control)
-        if matching := _matching(budgets.list(), whose, window, unit):
-            prompts.confirm(f"Reset {' and '.join(map(budget_files.name, matching))}?", yes=yes)
-        budgets.reset(whose, window, unit)
-    names = {(each.scope, each.window, each.unit) for each in matching}
-    _print(
-        [row for row in _overview(None) if (row.budget.scope, row.budget.window, row.budget.unit) in names]
-    )
+    with gateway() as there:
+        if matching := _matching(there.ask(ListBudgets()).budgets, whose, window, unit):
+            prompts.confirm(f"Reset {_named(matching)}?", yes=yes)
+        done = there.ask(ResetBudgets(scope=scope, window=window, unit=unit)).budgets
+    _print(done)
 
 
-def _overview(tz: str | None) -> list[Overview]:
-    from llmgw.client import budgets, local
-
-    with local.control(options.paths()) as control:
-        return budgets.overview(control, read_zone(tz), time.time_ns())
-
-
-def _row_of(budget: Budget) -> Overview:
-    wanted = budget.scope, budget.window, budget.unit
-    rows = _overview(None)
-    return next(row for row in rows if (row.budget.scope, row.budget.window, row.budget.unit) == wanted)
-
-
-def _print(rows: list[Overview], more: tuple[Column, ...] = ()) -> None:
+def _print(rows: Sequence[BudgetView], more: tuple[Column, ...] = ()) -> None:
     """A table of words for people, the exact figures for everybody else."""
     if given.output is Format.TABLE and not given.fields and not given.quiet:
         output.rows([draw(row) for row in rows], [*SCREEN, *more], noun="budgets")
     else:
-        output.rows([describe(row) for row in rows], MACHINE, noun="budgets")
+        output.rows(map(to_builtins, rows), MACHINE, noun="budgets")
 
 
 def _apply(file: Path, *, dry_run: bool, yes: bool) -> None:
     """Replace all budgets by those of a file, and print the difference."""
-    from llmgw.cli.commands.run import PLAN
-    from llmgw.client import local
-    from llmgw.storage.budgets import Budgets, check
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.budget_shapes import DeclaredBudget, amounts_of
+    from llmgw.desk.budgets import RUN, ListBudgets, ReplaceBudgets
+    from llmgw.desk.keys import ListKeys
 
     declared = budget_files.read(file)
     for budget in declared:
-        check(budget)
-    with local.control(options.paths()) as control:
-        budgets = Budgets(control)
-        runs = {Scope(ScopeKind.KEY, key.name) for key in control.load_keys() if key.plan == PLAN}
-        kept = tuple(each for each in budgets.list() if each.scope in runs)
-        before = [each for each in budgets.list() if each.scope not in runs]
+        _check(budget)
+    with gateway() as there:
+        runs = {f"key:{key.name}" for key in there.ask(ListKeys(all=True)).keys if key.plan == RUN}
+        before = [each.budget for each in there.ask(ListBudgets()).budgets if each.scope not in runs]
         changes = budget_files.difference(before, declared)
         if not dry_run:
             if gone := [each.before for each in changes if each.before is not None and each.after is None]:
                 prompts.confirm(f"Remove {' and '.join(map(budget_files.name, gone))}?", yes=yes)
-            budgets.replace(*declared, *kept)
+            wanted = (DeclaredBudget(scope=str(each.scope), **amounts_of(each)) for each in declared)
+            there.ask(ReplaceBudgets(budgets=tuple(wanted)))
     _print_changes(changes)
 
 
@@ -375,11 +337,24 @@ def _scope(text: str) -> Scope:
         raise BadRequest(str(error), hint="see `llmgw help scopes`") from None
 
 
+def _check(budget: Budget) -> None:
+    """Refuse what makes no sense before anybody is asked about it."""
+    from llmgw.storage.budgets import check
+
+    check(budget)
+
+
+def _named(rows: Iterable[BudgetView]) -> str:
+    return " and ".join(budget_files.name(row.budget) for row in rows)
+
+
 def _matching(
-    budgets: tuple[Budget, ...], scope: Scope | None, window: Window | None, unit: Unit | None
-) -> list[Budget]:
+    rows: Iterable[BudgetView], scope: Scope | None, window: Window | None, unit: Unit | None
+) -> list[BudgetView]:
     return [
-        each
-        for each in budgets
-        if scope in {None, each.scope} and window in {None, each.window} and unit in {None, each.unit}
+        row
+        for row in rows
+        if (scope is None or row.scope == str(scope))
+        and window in {None, row.window}
+        and unit in {None, row.unit}
     ]

@@ -10,6 +10,7 @@ import typer
 from llmgw.cli import output
 
 PLACE = "SETUP", 7
+ELSEWHERE = ("completion",)
 
 
 class Shell(StrEnum):

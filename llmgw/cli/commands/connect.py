@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmgw.cli import notices, options, output, rewriting
-from llmgw.cli.linking import PLACEHOLDER, KeyName, Url, find
+from llmgw.cli.linking import PLACEHOLDER, KeyName, find
 from llmgw.cli.options import Format, given
 from llmgw.cli.programs import PROGRAMS, SERVED, Link, Machine, Program
 from llmgw.errors import ConfigInvalid, NotAllowed, NotFound
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmgw.config.paths import Paths
 
 PLACE = "SETUP", 5
+ELSEWHERE = ("connect",)
 
 LISTED = 50
 """Models of the gateway that are written into programs which want a list."""
@@ -41,7 +42,6 @@ def command(
         typer.Option(help="Model it starts with; gateway-auto where it wants one.", show_default=False),
     ] = None,
     key: KeyName = None,
-    url: Url = None,
     yes: Annotated[
         bool, typer.Option("-y", "--yes", help="With --undo: lose later changes to the settings.")
     ] = False,
@@ -75,7 +75,7 @@ def command(
             f"{chosen.title} speaks only {chosen.speaks}, which this version does not serve",
             hint=f"`llmgw connect {program} --print` shows the settings it would need",
         )
-    found = find(url, key, default_key=program, issue=not print_)
+    found = find(key, default_key=program, issue=not print_)
     link = Link(found.url, found.key, chosen.model if model is None else model, _models(found))
     texts = _rewritten(chosen, link, paths)
     if print_:

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from llmgw.cli import output
-from llmgw.cli.linking import KeyName, Url, find
+from llmgw.cli.linking import KeyName, find
 from llmgw.cli.options import Format, given
 from llmgw.cli.programs import variables
 
 PLACE = "SETUP", 3
+ELSEWHERE = ("env",)
 
 
 class Shell(StrEnum):
@@ -24,7 +25,6 @@ class Shell(StrEnum):
 
 def command(
     key: KeyName = None,
-    url: Url = None,
     shell: Annotated[Shell, typer.Option(help="Whose syntax to write.")] = Shell.SH,
 ) -> None:
     """Print the variables that point SDKs and programs at the gateway.
@@ -37,7 +37,7 @@ def command(
       llmgw env --shell fish | source
       llmgw env --json
     """
-    found = variables(*find(url, key))
+    found = variables(*find(key))
     if given.quiet or given.output is not Format.TABLE:
         output.record(found, ident="OPENAI_API_KEY")
         return

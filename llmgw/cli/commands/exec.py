@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from llmgw.cli.linking import KeyName, Url, environment, executable, find
+from llmgw.cli.linking import KeyName, environment, executable, find
 
 PLACE = "SETUP", 4
+ELSEWHERE = ("exec",)
 
 
 def command(
@@ -17,7 +18,6 @@ def command(
         list[str], typer.Argument(help="The program and its arguments, after --.", metavar="PROGRAM")
     ],
     key: KeyName = None,
-    url: Url = None,
 ) -> None:
     """Run a program that is already pointed at the gateway.
 
@@ -28,6 +28,6 @@ def command(
       llmgw exec --key ci -- python nightly.py
       llmgw exec -- aider --model openai/gateway-auto
     """
-    found = find(url, key)
+    found = find(key)
     path = executable(program[0])
     os.execve(path, program, environment(path, *found))  # noqa: S606  replacing ourselves is the point

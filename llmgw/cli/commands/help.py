@@ -13,6 +13,7 @@ from llmgw.cli.grammar import Noun, first_line
 from llmgw.errors import NotFound
 
 PLACE = "SETUP", 8
+ELSEWHERE = ("help",)
 
 TOPICS = Path(__file__).parents[1] / "topics"
 

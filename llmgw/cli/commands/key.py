@@ -5,27 +5,26 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path  # noqa: TC003 (Typer reads the annotations)
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import UNSET, to_builtins
 
-from llmgw.cli import completing, notices, options, output, prompts
+from llmgw.cli import completing, notices, output, prompts
 from llmgw.cli.amounts import parse_rate
 from llmgw.cli.output import Column
-from llmgw.cli.ranges import parse_moment, parse_span
-from llmgw.domain.budget import Budget
-from llmgw.domain.scope import Scope, ScopeKind
+from llmgw.cli.ranges import parse_moment
+from llmgw.config.spans import NANO, parse_span
 from llmgw.errors import BadRequest
 
 if TYPE_CHECKING:
-    from llmgw.domain.identity import Key
+    from llmgw.desk.budget_shapes import Amounts
+    from llmgw.desk.keys import NewKey
 
 PLACE = "CONTROL", 3
+ELSEWHERE = ("list", "create", "show", "rotate", "revoke")
 
 app = typer.Typer()
-
-MIN_LENGTH = 16
-"""Characters a key that somebody brings along must have."""
 
 Name = Annotated[
     str, typer.Argument(help="Name of the key.", autocompletion=completing.keys, show_default=False)
@@ -44,10 +43,11 @@ def list_keys(
       llmgw key list --tag nightly --json
       llmgw key list -q
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.keys import ListKeys
 
-    with local.control(options.paths()) as control:
-        found = [describe(key) for key in control.load_keys() if tag is None or tag in key.tags]
+    with gateway() as there:
+        found = there.ask(ListKeys(all=revoked, tag=tag)).keys
     columns = [
         Column("name"),
         Column("shown", "KEY"),
@@ -58,7 +58,7 @@ def list_keys(
         Column("last_used_at"),
         Column("created_at", wide=True),
     ]
-    output.rows([key for key in found if revoked or key["state"] == "active"], columns, noun="keys")
+    output.rows(map(to_builtins, found), columns, noun="keys")
 
 
 @app.command()
@@ -98,27 +98,22 @@ def create(
       llmgw key create ci --tenant ml --budget 20/month
       llmgw key create ci -q > ci.key
     """
-    from llmgw.client import local
-    from llmgw.config.load import effective_config
-    from llmgw.storage.budgets import Budgets
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.keys import CreateKey
 
-    paths = options.paths()
-    defaults = effective_config(paths).keys.defaults
-    ceiling = None if budget is None else _ceiling(name, budget)
-    with local.control(paths) as control:
-        key, token = control.create(
-            name,
-            tenant=tenant,
-            user=user,
-            models=tuple(models or defaults.models),
-            tags=tuple(tag or ()),
-            expires_at=_end(expires or defaults.expires, time.time_ns()),
-            admin=admin,
-            token=_brought(from_stdin, from_file),
-        )
-        if ceiling is not None:  # nobody has seen the key yet, so no call of it was without
-            Budgets(control).set(ceiling)
-    _show_once(key, token)
+    ask = CreateKey(
+        name=name,
+        tenant=tenant,
+        user=user,
+        models=tuple(models) if models else UNSET,
+        tags=tuple(tag or ()),
+        expires_at=_end(expires, time.time_ns()) if expires else UNSET,
+        admin=admin,
+        key=_brought(from_stdin, from_file),
+        budget=_ceiling(budget) if budget else None,
+    )
+    with gateway() as there:
+        _show_once(there.ask(ask))
 
 
 @app.command()
@@ -129,10 +124,11 @@ def show(name: Name) -> None:
       llmgw key show ci
       llmgw key show ci --json
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.keys import ShowKey
 
-    with local.control(options.paths()) as control:
-        output.record(describe(control.show(name)))
+    with gateway() as there:
+        output.record(to_builtins(there.ask(ShowKey(name=name))))
 
 
 @app.command()
@@ -145,12 +141,12 @@ def rotate(
     Examples:
       llmgw key rotate ci --grace 24h
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.keys import RotateKey
 
     span = parse_span(grace)
-    with local.control(options.paths()) as control:
-        key, token = control.rotate(name, grace=span)
-    _show_once(key, token)
+    with gateway() as there:
+        _show_once(there.ask(RotateKey(name=name, grace_seconds=span / NANO)))
 
 
 @app.command()
@@ -160,55 +156,31 @@ def revoke(name: Name, yes: Annotated[bool, typer.Option("-y", "--yes", help="Do
     Examples:
       llmgw key revoke ci -y
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.keys import RevokeKey, ShowKey
 
-    with local.control(options.paths()) as control:
-        key = control.show(name)
+    with gateway() as there:
+        key = there.ask(ShowKey(name=name))
         if key.revoked_at is None:
             prompts.confirm(f"Revoke key `{name}`?", yes=yes)
-            key = control.revoke(name)
-    output.record(describe(key), text=f"key `{name}` is revoked")
+            key = there.ask(RevokeKey(name=name))
+    output.record(to_builtins(key), text=f"key `{name}` is revoked")
 
 
-def describe(key: Key) -> dict[str, Any]:
-    """What commands show of a key."""
-    now = time.time_ns()
-    state = "active"
-    if key.revoked_at is not None:
-        state = "revoked"
-    elif key.expires_at is not None and key.expires_at <= now:
-        state = "expired"
-    return {
-        "name": key.name,
-        "id": key.id,
-        "shown": key.shown,
-        "state": state,
-        "tenant": key.tenant,
-        "user": key.user or None,
-        "models": list(key.models),
-        "tags": list(key.tags),
-        "admin": key.admin,
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-        "last_used_at": key.last_used_at,
-        "revoked_at": key.revoked_at,
-        "grace_ends_at": key.grace_until if (key.grace_until or 0) > now else None,
-    }
+def _show_once(made: NewKey) -> None:
+    notices.say(f"key `{made.name}`, shown only now:")
+    output.record({"key": made.key, **to_builtins(made)}, ident="key", text=made.key)
 
 
-def _show_once(key: Key, token: str) -> None:
-    notices.say(f"key `{key.name}`, shown only now:")
-    output.record({"key": token, **describe(key)}, ident="key", text=token)
-
-
-def _ceiling(name: str, text: str) -> Budget:
+def _ceiling(text: str) -> Amounts:
     """Read the budget of a new key."""
-    from llmgw.storage.budgets import check
+    from llmgw.desk.budget_shapes import Amounts
+    from llmgw.domain.budget import Unit
 
     unit, hard, window = parse_rate(text)
-    budget = Budget(scope=Scope(ScopeKind.KEY, name), window=window, unit=unit, hard=hard)
-    check(budget)
-    return budget
+    if unit is Unit.MONEY:
+        return Amounts(window=window, hard_nanousd=hard)
+    return Amounts(window=window, hard_tokens=hard)
 
 
 def _end(text: str, now: int) -> int | None:
@@ -228,10 +200,4 @@ def _brought(from_stdin: bool, from_file: Path | None) -> str | None:
         raise BadRequest("a key comes from stdin or from a file, not both")
     if not (from_stdin or from_file):
         return None
-    token = (from_file.read_text(encoding="utf-8") if from_file else sys.stdin.read()).strip()
-    if len(token) < MIN_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
-        raise BadRequest(
-            f"a key has at least {MIN_LENGTH} printable characters and no blanks",
-            hint="`openssl rand -hex 32` makes a good one",
-        )
-    return token
+    return (from_file.read_text(encoding="utf-8") if from_file else sys.stdin.read()).strip()

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
+from msgspec import to_builtins
 
-from llmgw.cli import notices, options, output
+from llmgw.cli import notices, output
 from llmgw.cli.output import Column
-from llmgw.domain.killswitch import Kill, Mode
-
-if TYPE_CHECKING:
-    from llmgw.storage.control import Control
+from llmgw.domain.killswitch import Mode
 
 PLACE = "CONTROL", 1
+ELSEWHERE = ("on", "off", "throttle", "degrade", "status")
 
 app = typer.Typer()
 
 DOES = {
     Mode.OFF: "open",
+    Mode.PAUSE: "the same call is not sent again",
     Mode.THROTTLE: "each call waits 2 s",
     Mode.DEGRADE: "only local models answer",
     Mode.KILL: "nothing answers",
@@ -59,15 +56,14 @@ def off(scope: Scope = "all") -> None:
       llmgw kill off
       llmgw kill off paid
     """
-    from llmgw.client import local
-    from llmgw.storage.kills import Kills
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.kills import LiftKill, ListKills
 
-    with local.control(options.paths()) as control:
-        kills = Kills(control)
-        lifted = kills.remove(scope)
-        others = [kill.scope for kill in kills.list()]
-    text = f"the kill switch was not on for {scope}" if lifted is None else f"{scope} is open again"
-    output.record(describe(Kill(scope=scope, mode=Mode.OFF)), ident="scope", text=text)
+    with gateway() as there:
+        done = there.ask(LiftKill(scope=scope))
+        others = [kill.scope for kill in there.ask(ListKills()).kills]
+    text = f"{scope} is open again" if done.lifted else f"the kill switch was not on for {scope}"
+    output.record(to_builtins(done), ident="scope", text=text)
     if others:
         notices.note(f"the kill switch is still on for {', '.join(others)}")
 
@@ -101,49 +97,25 @@ def status() -> None:
       llmgw kill status
       llmgw kill status --json | jq -r '.kills[].scope'
     """
-    from llmgw.client import local
-    from llmgw.storage.kills import Kills
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.kills import ListKills
 
-    with local.control(options.paths()) as control:
-        found = Kills(control).list()
+    with gateway() as there:
+        found = there.ask(ListKills()).kills
     if not found:
         notices.note("no kill switch is on")
     columns = [Column("scope"), Column("mode"), Column("reason"), Column("by"), Column("thrown_at", "SINCE")]
-    output.rows([describe(kill) for kill in found], columns, noun="kills", ident="scope")
-
-
-def describe(kill: Kill) -> dict[str, Any]:
-    """What commands show of a switch."""
-    return {
-        "scope": kill.scope,
-        "mode": kill.mode.value,
-        "reason": kill.reason,
-        "by": kill.by,
-        "thrown_at": kill.at or None,
-    }
+    output.rows(map(to_builtins, found), columns, noun="kills", ident="scope")
 
 
 def _throw(scope: str, mode: Mode, reason: str) -> None:
-    from llmgw.client import local
-    from llmgw.storage.kills import Kills
+    from llmgw.cli.reaching import gateway, known_key
+    from llmgw.desk.kills import ThrowKill
 
-    kill = Kill(scope=scope, mode=mode, reason=reason, by=_whoever(), at=time.time_ns())
-    with local.control(options.paths()) as control:
-        Kills(control).set(kill)
-        _hint_at_typo(control, scope)
+    with gateway() as there:
+        done = there.ask(ThrowKill(scope=scope, mode=mode, reason=reason))
+        kind, _, name = scope.partition(":")
+        if kind == "key" and not known_key(there, name):
+            notices.warn(f"there is no key `{name}`; `llmgw key list` shows what there is")
     text = f"{'everything' if scope == 'all' else scope}: {DOES[mode]}"
-    output.record(describe(kill), ident="scope", text=f"{text}; `llmgw kill off {scope}` lifts it")
-
-
-def _hint_at_typo(control: Control, scope: str) -> None:
-    """A slip in the name of a key would stop nobody, and go unnoticed."""
-    kind, _, name = scope.partition(":")
-    if kind == "key" and all(key.name != name for key in control.load_keys()):
-        notices.warn(f"there is no key `{name}`; `llmgw key list` shows what there is")
-
-
-def _whoever() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        return f"uid {os.getuid()}"
+    output.record(to_builtins(done), ident="scope", text=f"{text}; `llmgw kill off {scope}` lifts it")

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import to_builtins
 
-from llmgw.cli import notices, options, output
+from llmgw.cli import notices, output
 from llmgw.cli.output import Column
-from llmgw.errors import BadRequest, NotFound
+from llmgw.errors import BadRequest
 
 if TYPE_CHECKING:
-    from llmgw.domain.limit import Limit, Measure
-    from llmgw.domain.scope import Scope
+    from llmgw.desk.limits import LimitView
+    from llmgw.domain.limit import Measure
 
 PLACE = "CONTROL", 4
+ELSEWHERE = ("list", "set", "remove")
 
 app = typer.Typer()
-
-SET = "limit set"
-CONFIGURED = "config"
 
 ScopeName = Annotated[
     str,
@@ -41,23 +40,13 @@ def list_limits(
       llmgw limit list
       llmgw limit list --scope key:ci --json
     """
-    from llmgw.client import local
-    from llmgw.config.limits import default_limits
-    from llmgw.config.load import effective_config
-    from llmgw.storage.limits import Limits
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.limits import ListLimits
 
-    wanted = None if scope is None else _scope(scope)
-    paths = options.paths()
-    defaults = default_limits(effective_config(paths))
-    with local.control(paths) as control:
-        issued = Limits(control).list()
-    replaced = {(limit.scope, limit.measure) for limit in issued}
-    found = [
-        *(describe(limit, CONFIGURED) for limit in defaults if (limit.scope, limit.measure) not in replaced),
-        *(describe(limit, SET) for limit in issued),
-    ]
+    with gateway() as there:
+        found = there.ask(ListLimits(scope=scope)).limits
     output.rows(
-        [row for row in found if wanted is None or row["scope"] == str(wanted)],
+        map(to_builtins, found),
         [Column("scope"), Column("amount"), Column("measure"), Column("origin", wide=True)],
         noun="limits",
         ident="scope",
@@ -83,17 +72,16 @@ def set_limits(
       llmgw limit set key:ci 60/rpm 100000/tpm 4/concurrency
       llmgw limit set provider:openai 500/rpm --json
     """
-    from llmgw.client import local
-    from llmgw.domain.limit import Limit
-    from llmgw.storage.limits import Limits
+    from llmgw.cli.reaching import gateway, known_key
+    from llmgw.desk.limits import SetLimits
 
-    whom = _scope(scope)
-    amounts = {measure: amount for amount, measure in map(_amount, limits)}
-    wanted = [Limit(scope=whom, measure=measure, amount=amount) for measure, amount in amounts.items()]
-    with local.control(options.paths()) as control:
-        Limits(control).set(*wanted)
-        _hint_at_typo(control, whom)
-    _show([describe(limit, SET) for limit in wanted])
+    amounts = {measure.value: amount for amount, measure in map(_amount, limits)}
+    with gateway() as there:
+        done = there.ask(SetLimits(scope=scope, **amounts)).limits
+        kind, _, name = scope.partition(":")
+        if kind == "key" and not known_key(there, name):
+            notices.note(f"there is no key `{name}` yet; the limit waits for it")
+    _show(done)
 
 
 @app.command()
@@ -112,62 +100,22 @@ def remove(
       llmgw limit remove key:ci
       llmgw limit remove key:ci tpm
     """
-    from llmgw.client import local
-    from llmgw.config.limits import default_limits
-    from llmgw.config.load import effective_config
-    from llmgw.storage.limits import Limits
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.limits import ListLimits, RemoveLimits
 
-    whom, only = _scope(scope), None if measure is None else _measure(measure)
-    paths = options.paths()
-    defaults = [
-        limit
-        for limit in default_limits(effective_config(paths))
-        if limit.scope == whom and only in {None, limit.measure}
-    ]
-    with local.control(paths) as control:
-        try:
-            lifted = Limits(control).remove(whom, only)
-        except NotFound as error:
-            if defaults:
-                raise NotFound(
-                    f"the limits of {whom} come from the configuration",
-                    hint="`llmgw config show --origin` shows where; a higher one from `llmgw limit set` goes before",
-                ) from error
-            raise
-    for limit in defaults:
-        notices.note(f"{limit.amount:,}/{limit.measure} from the configuration is in force again")
-    _show([describe(limit, SET) for limit in lifted])
+    only = None if measure is None else _measure(measure)
+    with gateway() as there:
+        lifted = there.ask(RemoveLimits(scope=scope, measure=only)).limits
+        left = there.ask(ListLimits(scope=scope)).limits
+    for limit in left:
+        if only in {None, limit.measure}:
+            notices.note(f"{limit.amount:,}/{limit.measure} from the configuration is in force again")
+    _show(lifted)
 
 
-def describe(limit: Limit, origin: str) -> dict[str, Any]:
-    """What commands show of a limit; ``origin`` is ``limit set`` or ``config``."""
-    return {
-        "scope": str(limit.scope),
-        "measure": limit.measure.value,
-        "amount": limit.amount,
-        "origin": origin,
-    }
-
-
-def _show(rows: list[dict[str, Any]]) -> None:
-    output.rows(rows, [Column("scope"), Column("amount"), Column("measure")], noun="limits", ident="scope")
-
-
-def _hint_at_typo(control: Any, scope: Scope) -> None:
-    """A limit may be set before there is anybody it is about, but a slip in a name would go unnoticed."""
-    from llmgw.domain.scope import ScopeKind
-
-    if scope.kind is ScopeKind.KEY and all(key.name != scope.name for key in control.load_keys()):
-        notices.note(f"there is no key `{scope.name}` yet; the limit waits for it")
-
-
-def _scope(text: str) -> Scope:
-    from llmgw.domain.scope import parse_scope
-
-    try:
-        return parse_scope(text)
-    except ValueError as error:
-        raise BadRequest(str(error), param="scope") from None
+def _show(limits: tuple[LimitView, ...]) -> None:
+    columns = [Column("scope"), Column("amount"), Column("measure")]
+    output.rows(map(to_builtins, limits), columns, noun="limits", ident="scope")
 
 
 def _amount(text: str) -> tuple[int, Measure]:

@@ -17,6 +17,7 @@ from llmgw.cli import notices, options, output
 from llmgw.cli.options import Format
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_moment
+from llmgw.desk.wire import rfc3339
 from llmgw.errors import NotFound, NotRunning
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def command(
         raise NotRunning(
             "the gateway is not running, and there is no log yet", hint="start it with `llmgw serve`"
         )
-    start = "" if since is None else output.rfc3339(parse_moment(since, time.time_ns()))
+    start = "" if since is None else rfc3339(parse_moment(since, time.time_ns()))
 
     def keep(line: Line) -> bool:
         return line.time >= start and SEVERITY.get(line.level, 50) >= SEVERITY[level]

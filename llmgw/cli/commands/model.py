@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import to_builtins
 
 from llmgw.cli import completing, notices, options, output
 from llmgw.cli.output import Column
-from llmgw.domain.money import decimal_usd
+from llmgw.desk.wire import expand
 from llmgw.domain.route import Target, Tier
 from llmgw.errors import BadRequest, GatewayError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from llmgw.config.pricebook import PriceBook
+    from llmgw.desk.asking import Offer
     from llmgw.domain.price import Price, Rates
-    from llmgw.providers.base import Upstream
-    from llmgw.rules.planning import Plan
 
 PLACE = "PROVIDERS", 2
+ELSEWHERE = ("list",)
 
 app = typer.Typer()
 
 PACKAGE = "genai-prices"
+KINDS = (
+    "input", "output", "cache_read", "cache_write", "cache_write_1h", "input_audio", "output_audio", "reasoning",
+    "searches", "request",
+)  # fmt: skip
 
 Name = Annotated[
     str,
@@ -35,14 +37,6 @@ Name = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only show what would change.")]
-
-
-class InUse(NamedTuple):
-    """What a gateway started now would offer, and what that costs."""
-
-    upstreams: dict[str, Upstream]
-    plan: Plan
-    book: PriceBook
 
 
 @app.command("list")
@@ -60,17 +54,12 @@ def list_models(
       llmgw model list --tier local
       llmgw model list --all --provider openrouter -o csv
     """
-    now = time.time_ns()
-    use = _in_use()
-    if provider is not None and provider not in use.upstreams:
-        raise NotFound(f"no provider `{provider}` is in use", hint=f"there are {', '.join(use.upstreams)}")
-    records = [
-        _describe(target, _price(use, target, now))
-        for upstream in use.upstreams.values()
-        if provider in {None, upstream.name}
-        for target in _targets(upstream, use, everything=everything)
-        if tier in {None, target.tier}
-    ]
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.models import ListModels
+
+    with gateway() as there:
+        found = there.ask(ListModels(provider=provider, tier=tier, all=everything)).models
+    records = [expand(to_builtins(each)) for each in found]
     columns = [
         Column("name", "MODEL"),
         Column("tier"),
@@ -92,10 +81,12 @@ def show(name: Name) -> None:
       llmgw model show gpt-5-nano
       llmgw model show anthropic/claude-sonnet-4-5 --json
     """
-    use = _in_use()
+    from llmgw.cli.reaching import offer
+
+    use = offer()
     target = _target(use, name)
     found = _price(use, target, time.time_ns())
-    output.record(_describe(target, found, whole=True), text=_facts(target, found))
+    output.record(_describe(target, found), text=_facts(target, found))
 
 
 @app.command()
@@ -117,11 +108,13 @@ def price(
       llmgw model price openai/gpt-5-nano --set input=0.05,output=0.40
       llmgw model price openai/gpt-5-nano --remove
     """
+    from llmgw.cli.reaching import offer
+
     if assign is not None or remove:
         if assign is not None and remove:
             raise BadRequest("a price is set or removed, not both")
-        _change(_target(_in_use(), name).name, assign, dry_run=dry_run)
-    use = _in_use()
+        _change(_target(offer(), name).name, assign, dry_run=dry_run)
+    use = offer()
     target = _target(use, name)
     found = _price(use, target, time.time_ns())
     if found is None and not (dry_run or remove):
@@ -129,7 +122,7 @@ def price(
             f"no price is known for `{target.name}`",
             hint=f"llmgw model price {target.name} --set input=DOLLARS,output=DOLLARS",
         )
-    output.record(_describe(target, found, whole=True), text=_words(found, target))
+    output.record(_describe(target, found), text=_words(found, target))
 
 
 @app.command()
@@ -181,29 +174,7 @@ def sync(
         _mention_running()
 
 
-def _in_use() -> InUse:
-    from llmgw.config.load import effective_config
-    from llmgw.config.prices import load_prices
-    from llmgw.service.assemble import survey
-
-    paths = options.paths()
-    settings = effective_config(paths)
-    found = survey(settings, paths)
-    book = load_prices(settings.prices, paths.prices)
-    return InUse({upstream.name: upstream for upstream in found.upstreams}, found.plan, book)
-
-
-def _targets(upstream: Upstream, use: InUse, *, everything: bool) -> Iterator[Target]:
-    """The models an upstream says it has, or all that its price list knows."""
-    names = list(upstream.models or upstream.provider.default_models)
-    if everything:
-        names += [offer.model for offer in use.book.lists.get(upstream.provider.price_id, ())]
-    tiers = {name: tier for tier, listed in use.plan.tiers.items() for name in listed}
-    for name in dict.fromkeys(names):
-        yield Target(upstream.name, name, tiers.get(f"{upstream.name}/{name}", upstream.tier))
-
-
-def _target(use: InUse, name: str) -> Target:
+def _target(use: Offer, name: str) -> Target:
     """Where a name leads: as a call would go, else a known provider's model though the provider is not in use."""
     from llmgw.providers.registry import providers
     from llmgw.rules.planning import resolve
@@ -218,7 +189,7 @@ def _target(use: InUse, name: str) -> Target:
         raise NotFound(error.message, hint=error.hint) from None
 
 
-def _price(use: InUse, target: Target, now: int) -> Price | None:
+def _price(use: Offer, target: Target, now: int) -> Price | None:
     from llmgw.providers.registry import providers
 
     upstream = use.upstreams.get(target.provider)
@@ -255,43 +226,27 @@ def _mention_running() -> None:
         notices.note("the running gateway keeps its prices until `llmgw restart`")
 
 
-def _describe(target: Target, price: Price | None, *, whole: bool = False) -> dict[str, Any]:
-    """What commands show of a model; money is per million tokens (searches: per thousand)."""
-    kinds = ["input", "output", "cache_read", "cache_write"]
-    if whole:
-        kinds += ["cache_write_1h", "input_audio", "output_audio", "reasoning", "searches", "request"]
-    fields = {
+def _describe(target: Target, price: Price | None) -> dict[str, Any]:
+    """All that is shown of a model; money is per million tokens (searches: per thousand)."""
+    from llmgw.desk.models import certainty
+
+    return {
         "name": target.name,
         "provider": target.provider,
         "model": target.model,
         "tier": target.tier.value,
-        "price": _certainty(price),
-        **_money(price, kinds),
+        "price": certainty(price),
+        **_money(price),
         "context_window": price.context_window if price else None,
+        "long_context": [{"above": each.above, **_money(each)} for each in price.long] if price else [],
+        "priced_as": price.name or None if price else None,
+        "source": price.source or None if price else None,
+        "checked": price.checked.isoformat() if price and price.checked else None,
     }
-    if whole:
-        fields["long_context"] = (
-            [{"above": each.above, **_money(each, kinds)} for each in price.long] if price else []
-        )
-        fields["priced_as"] = price.name or None if price else None
-        fields["source"] = price.source or None if price else None
-        fields["checked"] = price.checked.isoformat() if price and price.checked else None
-    return fields
 
 
-def _certainty(price: Price | None) -> str:
-    if price is None:
-        return "unknown"
-    return {"operator": "own", "local": "free"}.get(price.source, "listed")
-
-
-def _money(rates: Rates | None, kinds: Iterable[str]) -> dict[str, Any]:
-    money: dict[str, Any] = {}
-    for kind in kinds:
-        rate = None if rates is None else getattr(rates, kind)
-        money[f"{kind}_nanousd"] = rate
-        money[f"{kind}_usd"] = None if rate is None else decimal_usd(rate)
-    return money
+def _money(rates: Rates | None) -> dict[str, Any]:
+    return {f"{kind}_nanousd": None if rates is None else getattr(rates, kind) for kind in KINDS}
 
 
 def _words(price: Price | None, target: Target) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path  # noqa: TC003  typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import to_builtins
 
 from llmgw.cli import notices, options, output, prompts
 from llmgw.cli.output import Column
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from llmgw.service.proving import Proof
 
 PLACE = "PROVIDERS", 1
+ELSEWHERE = ("list",)
 
 app = typer.Typer()
 
@@ -53,12 +55,17 @@ def list_providers(
       llmgw provider list --all
       llmgw provider list --json
     """
-    from llmgw.providers.registry import providers
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.models import ListProviders
 
-    used, sources = _in_use(options.paths())
-    rows = [_row(upstream, sources) for upstream in used.values()]
+    with gateway() as there:
+        used = there.ask(ListProviders()).providers
+    rows = [to_builtins(each) for each in used]
     if every:
-        rows += [_known(provider) for name, provider in providers().items() if name not in used]
+        from llmgw.providers.registry import providers
+
+        names = {each.name for each in used}
+        rows += [_known(provider) for name, provider in providers().items() if name not in names]
     columns = [
         Column("name"),
         Column("kind", wide=True),
@@ -274,19 +281,9 @@ def _in_use(paths: Paths) -> tuple[dict[str, Upstream], dict[str, str]]:
 
 
 def _row(upstream: Upstream, sources: dict[str, str]) -> dict[str, Any]:
-    from llmgw.config.masking import mask, mask_url
+    from llmgw.desk.models import provider_view
 
-    return {
-        "name": upstream.name,
-        "title": upstream.provider.title,
-        "kind": upstream.provider.name,
-        "tier": str(upstream.tier),
-        "credential": sources.get(upstream.name) or None,
-        "masked": mask(upstream.credential) or None,
-        "models": len(upstream.models) or None,
-        "base_url": mask_url(upstream.base_url),
-        "variables": list(upstream.provider.credentials),
-    }
+    return to_builtins(provider_view(upstream, sources))  # type: ignore[no-any-return]
 
 
 def _known(provider: Provider) -> dict[str, Any]:

@@ -7,30 +7,23 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from llmgw.cli import notices, options, output
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_range
-from llmgw.cli.zones import read_zone
+from llmgw.desk.reports import NO_END, Group
+from llmgw.domain.budget import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmgw.storage.reports import Line
 
 PLACE = "WATCH", 5
+ELSEWHERE = ("daily", "weekly", "monthly")
 
 app = typer.Typer()
-
-NO_END = 2**63 - 1
-
-
-class Group(StrEnum):
-    MODEL = "model"
-    KEY = "key"
-    TIER = "tier"
-    TAG = "tag"
-    PROVIDER = "provider"
 
 
 class Sort(StrEnum):
@@ -86,7 +79,7 @@ def daily(
       llmgw report daily --by model --since 7d
       llmgw report daily --by tag --since 30d --json
     """
-    _report("day", by, since, until, tz, breakdown, sort, limit, csv)
+    _report(Window.DAY, by, since, until, tz, breakdown, sort, limit, csv)
 
 
 @app.command()
@@ -106,7 +99,7 @@ def weekly(
       llmgw report weekly --by provider
       llmgw report weekly --breakdown
     """
-    _report("week", by, since, until, tz, breakdown, sort, limit, csv)
+    _report(Window.WEEK, by, since, until, tz, breakdown, sort, limit, csv)
 
 
 @app.command()
@@ -126,11 +119,11 @@ def monthly(
       llmgw report monthly
       llmgw report monthly --by key --breakdown --csv > months.csv
     """
-    _report("month", by, since, until, tz, breakdown, sort, limit, csv)
+    _report(Window.MONTH, by, since, until, tz, breakdown, sort, limit, csv)
 
 
 def _report(
-    window: str,
+    window: Window,
     by: Group | None,
     since: str | None,
     until: str | None,
@@ -140,17 +133,19 @@ def _report(
     limit: int | None,
     csv: bool,
 ) -> None:
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.reports import ShowReport
+    from llmgw.desk.wire import moment
 
     if csv:
         options.given.output = options.Format.CSV
-    zone = read_zone(tz)
-    start, end = parse_range(since, until, time.time_ns(), zone)
+    with gateway() as there:
+        start, end = parse_range(since, until, time.time_ns(), there.zone(tz) if since or until else None)
+        ask = ShowReport(window=window, by=by, since=moment(start), until=moment(end), tz=tz)
+        lines = list(map(to_builtins, there.ask(ask).lines))
+        inner = replace(ask, within=Group.MODEL)
+        parts = list(map(to_builtins, there.ask(inner).lines)) if breakdown else []
     group = None if by is None else by.value
-    reach = (window, zone, start or 0, NO_END if end is None else end, group)
-    with local.reports(options.paths()) as reports:
-        lines = [_describe(line, by) for line in reports.report(*reach)]
-        parts = [_describe(line, by) for line in reports.report(*reach, within="model")] if breakdown else []
     if sort is not Sort.PERIOD:
         lines.sort(key=ORDER[sort])
     shown = lines[:limit]
@@ -171,31 +166,6 @@ def _report(
         ident="period",
         total=len(shown) + max(0, len(lines) - (limit or NO_END)),
     )
-
-
-def _describe(line: Line, by: Group | None) -> dict[str, Any]:
-    totals = line.totals
-    return {
-        "period": line.period,
-        "starts_at": line.start,
-        "ends_at": line.end,
-        **({by.value: line.group or None} if by else {}),
-        "within": line.part or None,
-        "requests": totals.requests,
-        "errors": totals.errors,
-        "input_tokens": totals.input_tokens,
-        "output_tokens": totals.output_tokens,
-        "cache_read_tokens": totals.cache_read_tokens,
-        "cache_write_tokens": totals.cache_write_tokens,
-        "reasoning_tokens": totals.reasoning_tokens,
-        "cost_nanousd": None if totals.requests == totals.unknown_cost > 0 else totals.cost,
-        "unpriced_requests": totals.unknown_cost,
-        "estimated_requests": totals.estimated,
-        "premium_cost_nanousd": totals.premium_cost,
-        "saving_nanousd": totals.saving,
-        "mean_latency_us": totals.mean_latency_us,
-        "mean_ttft_us": totals.mean_ttft_us,
-    }
 
 
 def _same(part: dict[str, Any], line: dict[str, Any], group: str | None) -> bool:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import time
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from msgspec import to_builtins
+from msgspec.structs import replace
 
-from llmgw.cli import completing, options, output
+from llmgw.cli import completing, output
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_range
+from llmgw.desk.requests import ListRequests, Sort
+from llmgw.desk.wire import moment, rfc3339
 from llmgw.domain.money import parse_usd
 from llmgw.errors import BadRequest
 
-if TYPE_CHECKING:
-    from llmgw.domain.ledger import RequestRow
-    from llmgw.domain.usage import Usage
-    from llmgw.storage.requests import AttemptRow, Filter
-
 PLACE = "WATCH", 4
+ELSEWHERE = ("list", "show", "tail")
 
 app = typer.Typer()
 
 POLL_SECONDS = 0.2
+MOST = 1000
+"""Requests that are shown at a time while they come in."""
 WIDTHS = {
     "id": 17, "ended_at": 20, "key": 8, "target": 26, "tier": 7, "cache": 6, "usage.input_tokens": 7,
     "usage.output_tokens": 6, "ttft_us": 8, "latency_us": 8, "cost_nanousd": 10,
@@ -42,14 +43,6 @@ COLUMNS = [
     Column("cost_nanousd"),
     Column("status"),
 ]
-
-
-class Sort(StrEnum):
-    TIME = "time"
-    COST = "cost"
-    LATENCY = "latency"
-    TTFT = "ttft"
-    TOKENS = "tokens"
 
 
 Key = Annotated[
@@ -94,13 +87,13 @@ def list_requests(
       llmgw request list --key ci --sort cost --limit 10
       llmgw request list --since 2026-11-01 --limit 100000 -o csv > november.csv
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
 
+    wanted = _wanted(key, model, provider, tier, tag, status, min_cost)
     start, end = parse_range(since, until, time.time_ns())
-    wanted = _filter(key, model, provider, tier, tag, status, min_cost, start, end)
-    with local.requests(options.paths()) as requests:
-        page = requests.newest(wanted, limit, sort.value)
-    output.rows(map(describe, page.rows), COLUMNS, noun="requests", ident="id", total=page.total)
+    with gateway() as there:
+        page = there.ask(replace(wanted, since=moment(start), until=moment(end), sort=sort, limit=limit))
+    output.rows(map(to_builtins, page.requests), COLUMNS, noun="requests", ident="id", total=page.total)
 
 
 @app.command()
@@ -111,23 +104,14 @@ def show(request_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, a
       llmgw request show req_06bq3k5xj0000
       llmgw request show req_06bq3k5xj0000 --json
     """
-    from llmgw.client import local
-    from llmgw.domain.ledger import read_id, show_id
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.requests import ShowRequest
 
-    try:
-        number = read_id(request_id)
-    except ValueError:
-        raise BadRequest(
-            f"`{request_id}` is not the id of a request", hint="see `llmgw request list`"
-        ) from None
-    with local.requests(options.paths()) as requests:
-        detail = requests.show(number)
-    shown = {"id": show_id(number), "state": "in_flight"}
-    if detail.request:
-        shown = describe(detail.request) | {"state": "done"}
-    attempts = [_describe_attempt(attempt) for attempt in detail.attempts]
-    whole = shown | {"attempts": attempts}
-    output.record(whole, ident="id", text=_explain(shown, attempts))
+    with gateway() as there:
+        found = to_builtins(there.ask(ShowRequest(id=request_id)))
+    state, attempts = found.pop("state"), found.pop("attempts")
+    shown = found | {"state": state}
+    output.record(shown | {"attempts": attempts}, ident="id", text=_explain(shown, attempts))
 
 
 @app.command()
@@ -147,28 +131,26 @@ def tail(
       llmgw request tail
       llmgw request tail --key ci --json
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
 
-    wanted = _filter(key, model, provider, tier, tag, status, min_cost, None, None)
+    wanted = _wanted(key, model, provider, tier, tag, status, min_cost)
     columns = [
         column._replace(field="ended_at") if column.field == "started_at" else column for column in COLUMNS
     ]
     stream = output.Stream(columns, WIDTHS)
-    with local.requests(options.paths()) as requests:
-        page = requests.newest(wanted, max(last, 1))
-        found = page.rows[:last][::-1]
+    with gateway() as there:
+        page = there.ask(replace(wanted, limit=max(last, 1)))
+        found = page.requests[:last][::-1]
         while True:
             for row in found:
-                shown = describe(row)
-                stream.write(
-                    shown | {"ended_at": output.rfc3339(row.started_at + row.latency_us * 1000)[:19] + "Z"}
-                )
+                ended = rfc3339(row.started_at + row.latency_us * 1000)[:19] + "Z"
+                stream.write({**to_builtins(row), "ended_at": ended})
             time.sleep(POLL_SECONDS)
-            page = requests.ended_after(page.cursor, wanted)
-            found = page.rows
+            page = there.ask(replace(wanted, after=page.cursor, limit=MOST))
+            found = page.requests
 
 
-def _filter(
+def _wanted(
     key: str | None,
     model: str | None,
     provider: str | None,
@@ -176,85 +158,14 @@ def _filter(
     tag: str | None,
     status: str | None,
     min_cost: str | None,
-    since: int | None,
-    until: int | None,
-) -> Filter:
-    from llmgw.storage.requests import Filter
-
+) -> ListRequests:
     try:
         least = None if min_cost is None else parse_usd(min_cost)
     except ValueError as error:
         raise BadRequest(f"`--min-cost`: {error}", hint="write dollars, as 0.05") from None
-    return Filter(
-        key=key,
-        model=model,
-        provider=provider,
-        tier=tier,
-        tag=tag,
-        status=status,
-        min_cost=least,
-        since=since,
-        until=until,
+    return ListRequests(
+        key=key, model=model, provider=provider, tier=tier, tag=tag, status=status, min_cost_nanousd=least
     )
-
-
-def describe(row: RequestRow) -> dict[str, Any]:
-    """What commands show of a request."""
-    from llmgw.domain.ledger import show_id
-
-    return {
-        "id": show_id(row.id),
-        "started_at": row.started_at,
-        "key": row.key_name,
-        "tags": row.tags.split(",") if row.tags else [],
-        "surface": row.surface,
-        "stream": row.stream,
-        "model_asked": row.model_asked,
-        "target": f"{row.provider}/{row.model}" if row.model else None,
-        "provider": row.provider or None,
-        "model": row.model or None,
-        "tier": row.tier or None,
-        "cache": row.cache.value,
-        "status": row.status,
-        "error": {"code": row.error} if row.error else None,
-        "finish_reason": row.finish_reason or None,
-        "attempt_count": row.attempts,
-        "usage": _describe_usage(row.usage),
-        "cost_nanousd": row.cost,
-        "premium_cost_nanousd": row.premium_cost,
-        "ttft_us": row.ttft_us,
-        "latency_us": row.latency_us,
-    }
-
-
-def _describe_usage(usage: Usage) -> dict[str, Any]:
-    from msgspec.structs import asdict
-
-    return asdict(usage)
-
-
-def _describe_attempt(attempt: AttemptRow) -> dict[str, Any]:
-    import json
-
-    return {
-        "attempt": attempt.attempt,
-        "state": attempt.state.value,
-        "target": f"{attempt.provider}/{attempt.model}",
-        "tier": attempt.tier,
-        "started_at": attempt.started_at,
-        "ended_at": attempt.ended_at,
-        "status": attempt.status,
-        "error": {"code": attempt.error} if attempt.error else None,
-        "finish_reason": attempt.finish_reason or None,
-        "usage": _describe_usage(attempt.usage),
-        "held_nanousd": attempt.held_cost,
-        "cost_nanousd": attempt.cost,
-        "premium_cost_nanousd": attempt.premium_cost,
-        "price": json.loads(attempt.price) if attempt.price else None,
-        "ttft_us": attempt.ttft_us,
-        "latency_us": attempt.latency_us,
-        "upstream_id": attempt.upstream_id or None,
-    }
 
 
 def _explain(shown: dict[str, Any], attempts: list[dict[str, Any]]) -> str:

@@ -15,6 +15,7 @@ import typer
 
 from llmgw.cli import amounts, notices, options
 from llmgw.cli.linking import environment, executable
+from llmgw.desk.budgets import RUN
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.scope import Scope, ScopeKind
 from llmgw.errors import BadRequest, BudgetExceeded, NotRunning
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from llmgw.storage.control import Control
 
 PLACE = "SETUP", 4
-
-PLAN = "run"
-"""The plan of the keys that are issued here, by which they are told from others."""
 
 LIFE = 7 * 86_400 * 10**9
 """Nanoseconds after which a key ends by itself whose run was killed before it could revoke it."""
@@ -141,7 +139,7 @@ def _issued(control: Control, limit: Budget, models: tuple[str, ...], tags: tupl
     budgets, name = Budgets(control), limit.scope.name
     budgets.set(limit)  # before the key, so that no call of it is ever without
     try:
-        _, token = control.create(name, plan=PLAN, models=models, tags=tags, expires_at=time.time_ns() + LIFE)
+        _, token = control.create(name, plan=RUN, models=models, tags=tags, expires_at=time.time_ns() + LIFE)
         try:
             yield token
         finally:

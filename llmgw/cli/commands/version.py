@@ -8,6 +8,7 @@ from llmgw import __version__
 from llmgw.cli import output
 
 PLACE = "SETUP", 9
+ELSEWHERE = ("version",)
 
 
 def command() -> None:

@@ -1,0 +1,54 @@
+"""Every ask there is, in the order of the documentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llmgw.desk.budgets import (
+    BudgetHistory,
+    CheckBudget,
+    ListBudgets,
+    RemoveBudgets,
+    ReplaceBudgets,
+    ResetBudgets,
+    SetBudget,
+)
+from llmgw.desk.keys import CreateKey, ListKeys, RevokeKey, RotateKey, ShowKey
+from llmgw.desk.kills import LiftKill, ListKills, ThrowKill
+from llmgw.desk.limits import ListLimits, RemoveLimits, SetLimits
+from llmgw.desk.models import ListModels, ListProviders
+from llmgw.desk.notices import ListNotices
+from llmgw.desk.reports import ShowReport
+from llmgw.desk.requests import ListRequests, ShowRequest
+from llmgw.desk.status import ShowStatus
+
+if TYPE_CHECKING:
+    from llmgw.desk.asking import Ask
+
+ASKS: tuple[type[Ask[Any]], ...] = (
+    ListBudgets,
+    SetBudget,
+    ReplaceBudgets,
+    RemoveBudgets,
+    CheckBudget,
+    BudgetHistory,
+    ResetBudgets,
+    ListKeys,
+    CreateKey,
+    ShowKey,
+    RotateKey,
+    RevokeKey,
+    ListLimits,
+    SetLimits,
+    RemoveLimits,
+    ListKills,
+    ThrowKill,
+    LiftKill,
+    ListNotices,
+    ShowStatus,
+    ShowReport,
+    ListRequests,
+    ShowRequest,
+    ListModels,
+    ListProviders,
+)

@@ -1,0 +1,77 @@
+"""The kill switch: which switches are thrown, by whom and why."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct, structs
+
+from llmgw.desk.asking import Ask, Desk, Place
+from llmgw.domain.killswitch import Kill, Mode
+from llmgw.storage.kills import Kills as Stored
+
+KillScope = Annotated[
+    str,
+    Meta(description="a scope, or `paid`: whatever costs money", examples=["all", "paid", "key:ci"]),
+]
+
+
+class KillView(Struct, frozen=True, kw_only=True):
+    scope: str
+    mode: Mode
+    reason: str
+    by: str
+    thrown_at: int | None
+
+
+class Lifted(KillView, frozen=True, kw_only=True):
+    lifted: Annotated[bool, Meta(description="whether a switch was on")]
+
+
+class Kills(Struct, frozen=True):
+    kills: tuple[KillView, ...]
+
+
+class ListKills(Ask[Kills], frozen=True, kw_only=True):
+    """Show every switch that is thrown."""
+
+    at: ClassVar = Place("GET", "/admin/kills")
+    answer: ClassVar = Kills
+
+    def do(self, desk: Desk) -> Kills:
+        return Kills(tuple(map(view, Stored(desk.control).list())))
+
+
+class ThrowKill(Ask[KillView], frozen=True, kw_only=True):
+    """Throw the switch of a scope, in place of the one that is thrown there; with `kill` calls under way end too."""
+
+    at: ClassVar = Place("POST", "/admin/kills")
+    answer: ClassVar = KillView
+    scope: KillScope
+    mode: Mode = Mode.KILL
+    reason: Annotated[str, Meta(description="whoever is refused reads it")] = ""
+
+    def do(self, desk: Desk) -> KillView:
+        kill = Kill(scope=self.scope, mode=self.mode, reason=self.reason, by=desk.by, at=desk.clock.now())
+        Stored(desk.control).set(kill)
+        return view(kill)
+
+
+class LiftKill(Ask[Lifted], frozen=True, kw_only=True):
+    """Open a scope again; one that is open stays so."""
+
+    at: ClassVar = Place("DELETE", "/admin/kills")
+    answer: ClassVar = Lifted
+    scope: KillScope
+
+    def do(self, desk: Desk) -> Lifted:
+        before = Stored(desk.control).remove(self.scope)
+        now = view(Kill(scope=self.scope, mode=Mode.OFF))
+        return Lifted(**structs.asdict(now), lifted=before is not None)
+
+
+def view(kill: Kill) -> KillView:
+    """A switch as operators see it."""
+    return KillView(
+        scope=kill.scope, mode=kill.mode, reason=kill.reason, by=kill.by, thrown_at=kill.at or None
+    )
