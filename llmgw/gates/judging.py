@@ -1,0 +1,217 @@
+"""What the semantic cache does in its thread: it reads the file, judges candidates, learns from answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct
+
+from llmgw.domain.cache import Sighting
+from llmgw.domain.chat import Text
+from llmgw.domain.clock import Nanoseconds
+from llmgw.rules.similarity.decision import Neighbour
+from llmgw.rules.similarity.equivalence import equivalent
+from llmgw.rules.similarity.judge import Judge, Verdict
+from llmgw.rules.similarity.turn import read
+from llmgw.storage.vectors import VectorIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from llmgw.domain.chat import ChatAnswer
+    from llmgw.storage.meanings import Meanings, Remembered
+    from llmgw.storage.vectors import Code, Near, Vector
+
+SCREEN = "screen"
+"""The kind of the static vectors in the index."""
+NEAR = 0.45
+"""Cosine of an embedder's vectors below which an entry is no candidate."""
+LOOK_EVERY = 12
+"""Rounds of tending after which entries that have gone are looked for in any case."""
+ANSWER = 1000
+"""Characters of an answer that are embedded to compare it."""
+TURNS = 1024
+"""Turns that are kept read."""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What the operator asks for: ``serves`` is False in shadow mode, ``ttl`` nanoseconds, ``audit`` a share of hits."""
+
+    serves: bool
+    promise: float
+    ttl: Nanoseconds
+    audit: float
+    candidates: int
+
+
+@dataclass(slots=True)
+class Sight:
+    """What one call's prompt looked like, until its answer is there to learn from."""
+
+    tenant: str
+    context: bytes
+    prompt: str
+    at: Nanoseconds
+    screen: Code
+    vector: Code | None = None
+    verdict: Verdict | None = None
+    candidate: Remembered | None = None
+    number: int = 0
+    audited: bool = False
+
+
+class Judging:
+    """Made and used in one thread; ``index`` is changed on the event loop alone, and only searched here."""
+
+    def __init__(
+        self,
+        meanings: Meanings,
+        options: Options,
+        mark: str,
+        kind: str,
+        embed: Callable[[Sequence[str]], NDArray[np.float32]] | None,
+    ) -> None:
+        """``mark`` names the static table, ``kind`` the vectors that decide; ``embed`` makes such where that is free."""
+        self.meanings = meanings
+        self.index = VectorIndex()
+        self.judges: dict[str, Judge] = {}
+        self._options = options
+        self._mark = mark
+        self._kind = kind
+        self._embed = embed
+        self._turn = lru_cache(TURNS)(read)
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._learnt: set[str] = set()
+        self._rounds = 0
+        self._stamp = meanings.store.stamp.read()
+        self._load()
+
+    def _load(self) -> None:
+        for row in self.meanings.rows():
+            if row.screener != self._mark:
+                continue  # by the table of another release
+            vectors = {SCREEN: np.frombuffer(row.screen, np.int8)}
+            if row.embedder == self._kind and row.vector is not None:
+                vectors[self._kind] = np.frombuffer(row.vector, np.int8)
+            self.index.add(row.context, row.entry, **vectors)
+
+    def prompts(self, entries: list[int]) -> list[str]:
+        """The wording of entries' prompts."""
+        return [self.meanings.prompt(entry) for entry in entries]
+
+    def judge(
+        self, sight: Sight, query: Vector | None, near: list[Near]
+    ) -> tuple[list[int], Remembered | None]:
+        """Entries that have gone meanwhile, and the one whose answer serves."""
+        options = self._options
+        found = near
+        if query is not None:
+            found = self.index.search(sight.context, self._kind, query, options.candidates, NEAR)
+        there = self.meanings.remembered(sight.context, [each.entry for each in found], sight.at)
+        neighbours = [
+            Neighbour(each.entry, self._turn(kept.prompt), each.cosine, kept.group or each.entry)
+            for each in found
+            if (kept := there.get(each.entry)) and kept.created_at > sight.at - options.ttl
+        ]
+        gone = [each.entry for each in found if each.entry not in there]
+        if not neighbours:
+            return gone, None
+        verdict = self._judge_of(sight.tenant).consider(self._turn(sight.prompt), neighbours)
+        if verdict.neighbour is None:
+            return gone, None
+        chosen = there[verdict.neighbour.entry_id]
+        sight.verdict, sight.candidate = verdict, chosen
+        self._counts["semantic_judged", sight.tenant] += 1
+        outcome = verdict.reason
+        if verdict.hit:
+            outcome = "hit" if options.serves else "would_hit"
+            self._counts[f"semantic_{outcome}", sight.tenant] += 1
+        sight.number = self.meanings.saw(
+            Sighting(
+                at=sight.at,
+                tenant=sight.tenant,
+                prompt=sight.prompt,
+                entry=chosen.entry,
+                other=chosen.prompt,
+                cosine=verdict.neighbour.cosine,
+                score=verdict.score,
+                outcome=outcome,
+            )
+        )
+        return gone, chosen if verdict.hit else None
+
+    def remember(self, sight: Sight, entry: int, answer: ChatAnswer) -> None:
+        """Keep a new entry's vectors; where a candidate was judged, tell the judge whether its answer was right."""
+        vector = None if sight.vector is None else sight.vector.tobytes()
+        self.meanings.keep(entry, self._mark, sight.screen.tobytes(), self._kind, vector)
+        candidate, verdict = sight.candidate, sight.verdict
+        if candidate is None or verdict is None or candidate.entry == entry:
+            return
+        known = self.meanings.store.find(candidate.fingerprint, sight.at)
+        if known is None:
+            return
+        right = self._same(text_of(known.answer), text_of(answer))
+        weight = verdict.weight if sight.audited else 1.0
+        judge = self._judge_of(sight.tenant)
+        judge.learn(verdict, right, weight, fresh=None if right else entry)
+        self._learnt.add(sight.tenant)
+        self.meanings.told(sight.number, right=right)
+        label = "right" if right else "wrong"
+        when = "audit" if sight.audited else "would" if verdict.hit else "miss"
+        self._counts[f"semantic_{when}_{label}", sight.tenant] += 1
+        self._counts[f"semantic_{when}_{label}_for", sight.tenant] += round(weight)
+        if right:
+            self.meanings.group([candidate.entry, entry], candidate.group or candidate.entry)
+
+    def _same(self, one: str, other: str) -> bool:
+        """Whether two answers say the same; MiniLM is asked only where their words do not settle it."""
+        if equivalent(one, other):
+            return True
+        if self._embed is None:
+            return False
+        first, second = self._embed([one[:ANSWER], other[:ANSWER]])
+        return equivalent(one, other, float(first @ second))
+
+    def _judge_of(self, tenant: str) -> Judge:
+        judge = self.judges.get(tenant)
+        if judge is None:
+            options = self._options
+            kept = self.meanings.judge(self._name(tenant))
+            judge = Judge(options.promise, self._kind, kept, audit=options.audit)
+            self.judges[tenant] = judge
+        return judge
+
+    def _name(self, tenant: str) -> str:
+        """A judge's name in the file: what one embedder's cosines taught says nothing about another's."""
+        return f"{self._kind} {tenant}"
+
+    def settle(self, counts: Counter[tuple[str, str]]) -> set[int] | None:
+        """Write down counts and what was learnt; the entries in the file, None where that is not worth asking again."""
+        meanings = self.meanings
+        counts, self._counts = counts + self._counts, Counter()
+        meanings.count(counts)
+        if self._learnt:
+            states = {self._name(tenant): self.judges[tenant].snapshot() for tenant in self._learnt}
+            self._learnt.clear()
+            meanings.keep_judges(states)
+        stamp, self._rounds = meanings.store.stamp.read(), self._rounds + 1
+        if stamp == self._stamp and self._rounds % LOOK_EVERY:
+            return None
+        self._stamp = stamp
+        return set(meanings.entries())
+
+    def end(self, counts: Counter[tuple[str, str]]) -> None:
+        """The last word."""
+        self.settle(counts)
+        self.meanings.store.close()
+
+
+def text_of(answer: ChatAnswer) -> str:
+    """What an answer says, its reasoning left out."""
+    return "".join(part.text for part in answer.choices[0].parts if isinstance(part, Text))

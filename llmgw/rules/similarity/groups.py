@@ -1,0 +1,62 @@
+"""Answers found equivalent form a group; what is known of each group, and which groups are known to differ."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+MOST = 5_000
+"""Groups remembered; the one unused longest is forgotten first."""
+RIVALS = 16
+"""Groups known to differ that one group remembers."""
+
+
+@dataclass(slots=True)
+class Record:
+    """How often a group's answer was right and wrong when compared, and whom it differs from."""
+
+    right: int = 0
+    wrong: int = 0
+    rivals: OrderedDict[int, None] = field(default_factory=OrderedDict)
+
+
+class Groups:
+    """Records by group; a group unheard of has an empty one."""
+
+    def __init__(self) -> None:
+        self.records: OrderedDict[int, Record] = OrderedDict()
+
+    def get(self, group: int) -> Record:
+        """What is known, without keeping anything."""
+        return self.records.get(group) or Record()
+
+    def learn(self, group: int, *, right: bool, rival: int | None = None) -> None:
+        """A label for a group's answer; ``rival`` is the group that a wrong one turned out to belong to."""
+        record = self._own(group)
+        if right:
+            record.right += 1
+            return
+        record.wrong += 1
+        if rival is not None:
+            for one, other in ((record, rival), (self._own(rival), group)):
+                one.rivals[other] = None
+                if len(one.rivals) > RIVALS:
+                    one.rivals.popitem(last=False)
+
+    def dump(self) -> list[tuple[int, int, int, list[int]]]:
+        """All records as plain figures, the one unused longest first."""
+        return [(group, each.right, each.wrong, list(each.rivals)) for group, each in self.records.items()]
+
+    def load(self, rows: list[tuple[int, int, int, list[int]]]) -> None:
+        """Put records back as :meth:`dump` gave them."""
+        self.records = OrderedDict(
+            (group, Record(right, wrong, OrderedDict.fromkeys(rivals)))
+            for group, right, wrong, rivals in rows
+        )
+
+    def _own(self, group: int) -> Record:
+        record = self.records.setdefault(group, Record())
+        self.records.move_to_end(group)
+        if len(self.records) > MOST:
+            self.records.popitem(last=False)
+        return record

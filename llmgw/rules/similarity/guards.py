@@ -1,0 +1,163 @@
+"""Differences that forbid a hit whatever any score says: two turns that differ so are different questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmgw.rules.similarity.lexicon import OPPOSED, OWNERS, PERSONS, PREFIXES, TOWARDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmgw.rules.similarity.turn import Turn
+
+_OPPOSITES: dict[str, list[tuple[int, int]]] = {}
+for _row, _pair in enumerate(OPPOSED):
+    for _side, _words in enumerate(_pair):
+        for _word in _words:
+            _OPPOSITES.setdefault(_word, []).append((_row, _side))
+
+
+def veto(one: Turn, other: Turn) -> str:
+    """Why the answer to one turn must not be served for the other; empty when nothing forbids it. Symmetric."""
+    if one.text == other.text:
+        return ""
+    if not (one.usable and other.usable):
+        return "length"
+    if one.code or other.code:
+        return "code"
+    return next((reason for reason, differ in _RULES if differ(one, other)), "")
+
+
+def contradicts(one: Turn, other: Turn) -> bool:
+    """Whether two answers differ in anything that two turns may not differ in. Symmetric."""
+    return any(differ(one, other) for _, differ in _RULES)
+
+
+def _numbers(one: Turn, other: Turn) -> bool:
+    return one.numbers != other.numbers
+
+
+def _facets(one: Turn, other: Turn) -> bool:
+    return one.facets != other.facets
+
+
+def _literals(one: Turn, other: Turn) -> bool:
+    """Whether code, an address, a quotation or an identifier of one turn stands nowhere in the other."""
+    lower, lowered = one.text.lower(), other.text.lower()
+    return any(literal not in lowered for literal in one.literals) or any(
+        literal not in lower for literal in other.literals
+    )
+
+
+def _negations(one: Turn, other: Turn) -> bool:
+    return one.negations != other.negations
+
+
+def _foreign(one: Turn, other: Turn) -> bool:
+    """Whether the languages differ, or none is evident whose words are known here: then only the same words will do."""
+    known = {one.language, other.language} - {""}
+    return one.tokens != other.tokens and (len(known) != 1 or "other" in known)
+
+
+def _opposed(one: Turn, other: Turn) -> bool:
+    """Whether they name other sides of two opposites, or a word and the same with a prefix that turns it round."""
+    left, right = _sides(one.words), _sides(other.words)
+    if any(right.get(row, sides) != sides for row, sides in left.items()):
+        return True
+    mine, theirs = one.words - other.words, other.words - one.words
+    return any(
+        long in (prefix + short, f"{prefix}-{short}")
+        for these, those in ((mine, theirs), (theirs, mine))
+        for long in these
+        for short in those
+        if 2 < len(short) < len(long) and long.endswith(short)
+        for prefix in PREFIXES
+    )
+
+
+def _sides(words: frozenset[str]) -> dict[int, int]:
+    """Row of opposites to the sides named: 1, 2, or 3 for both."""
+    sides: dict[int, int] = {}
+    for word in words:
+        for row, side in _OPPOSITES.get(word, ()):
+            sides[row] = sides.get(row, 0) | 1 << side
+    return sides
+
+
+def _names(one: Turn, other: Turn) -> bool:
+    return not (one.names <= other.stems and other.names <= one.stems)
+
+
+def _order(one: Turn, other: Turn) -> bool:
+    """Whether the same words play other parts: from A to B against from B to A, A before B against B before A."""
+    for mine, theirs in ((one.content, other.content), (one.tokens, other.tokens)):
+        if mine != theirs and sorted(mine) == sorted(theirs):
+            return True
+    for word in one.parts.keys() & other.parts.keys():
+        mine_, theirs_ = one.parts[word], other.parts[word]
+        if not (mine_ & theirs_) and (mine_ <= other.stems or theirs_ <= one.stems):
+            return True
+    names = one.names | other.names
+    return len(names) > 1 and (
+        [each for each in one.content if each in names] != [each for each in other.content if each in names]
+    )
+
+
+def _grammar(one: Turn, other: Turn) -> bool:
+    """Whether words of grammar turn the question: whose, how much, which letter; of the same content also who and whither."""
+    mine, theirs = one.words - other.words, other.words - one.words
+    if any(len(word) == 1 and word.isalpha() and word not in {"a", "i", "s", "t"} for word in mine | theirs):
+        return True
+    owners, others = ({PERSONS.get(word) for word in each.words & OWNERS} for each in (one, other))
+    if owners and others and owners != others:
+        return True
+    questions = {one.question, other.question}
+    if len(questions) == 2 and all(" " in each for each in questions):  # how much, how long
+        return True
+    if set(one.content) != set(other.content):
+        return False
+    return (
+        (len(questions) == 2 and not questions <= {"", "how", "what"})
+        or bool(one.persons and other.persons and not one.persons & other.persons)
+        or bool(mine & TOWARDS and theirs & TOWARDS)
+    )
+
+
+def _exchange(one: Turn, other: Turn) -> bool:
+    """Whether the turns read alike but for one word of content in the same place: another thing is asked about."""
+    if len(one.content) != len(other.content):
+        return False
+    places = [pair for pair in zip(one.content, other.content, strict=True) if pair[0] != pair[1]]
+    return len(places) == 1 and not _respelt(*places[0])
+
+
+def _respelt(one: str, other: str) -> bool:
+    """Whether two words of five letters or more are one word, one slip apart: a letter wrong, too many, missing or exchanged."""
+    if min(len(one), len(other)) < 5 or one[0] != other[0]:
+        return False
+    at = next(
+        (at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]),
+        min(len(one), len(other)),
+    )
+    return (
+        one[at + 1 :] == other[at + 1 :]
+        or one[at:] == other[at + 1 :]
+        or one[at + 1 :] == other[at:]
+        or (one[at : at + 2] == other[at : at + 2][::-1] and one[at + 2 :] == other[at + 2 :])
+    )
+
+
+_RULES: tuple[tuple[str, Callable[[Turn, Turn], bool]], ...] = (
+    ("number", _numbers),
+    ("unit or date", _facets),
+    ("literal", _literals),
+    ("negation", _negations),
+    ("language", _foreign),
+    ("opposite", _opposed),
+    ("name", _names),
+    ("order", _order),
+    ("grammar", _grammar),
+    ("exchange", _exchange),
+)
+"""The cheapest first; the first that differs gives the reason."""

@@ -1,0 +1,175 @@
+"""Judges whether a stored answer may be served for another wording, and learns from every answer that tells.
+
+What is learnt belongs to one tenant and one embedder. The memory of a judge is bounded, and :meth:`Judge.snapshot` keeps
+all of it but the random numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from llmgw.rules.similarity.calibration import Calibration
+from llmgw.rules.similarity.decision import Neighbour, choose, describe
+from llmgw.rules.similarity.features import pairs
+from llmgw.rules.similarity.groups import Groups
+from llmgw.rules.similarity.guards import veto
+from llmgw.rules.similarity.risk import Risk
+from llmgw.rules.similarity.verifier import Weights, shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from llmgw.rules.similarity.turn import Turn
+
+VERSION = 1
+PROVEN = 1
+"""How often a group's answer was found right for another wording before it may serve one."""
+FIRST_AUDITS = 40
+"""Audits that may come early, above the agreed share: a young judge knows least."""
+EAGER = 3
+"""How many times the agreed share is audited while that lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided of a turn.
+
+    ``neighbour`` is the likeliest entry, also where it is not served: its answer is worth comparing with the fresh one.
+    ``score`` is the log odds that it is right. ``audit`` asks for a fresh answer to a hit in the background, whose label
+    stands for ``weight`` hits.
+    """
+
+    hit: bool
+    neighbour: Neighbour | None
+    score: float
+    reason: str
+    audit: bool = False
+    weight: float = 1.0
+    features: NDArray[np.float64] | None = None
+
+
+class _State(msgspec.Struct):
+    """A snapshot in msgpack; ``version`` and the shapes must be today's, or it is dropped."""
+
+    version: int
+    mean: list[float]
+    covariance: list[list[float]]
+    risk: list[list[float]]
+    evidence: tuple[float, float]
+    hits: int
+    audits: int
+    groups: list[tuple[int, int, int, list[int]]]
+
+
+class Judge:
+    """One tenant's judge over one embedder's cosines."""
+
+    def __init__(
+        self,
+        promise: float,
+        embedder: str | Weights,
+        state: bytes | None = None,
+        *,
+        audit: float = 0.03,
+        chance: random.Random | None = None,
+    ) -> None:
+        """``promise`` is the most that hits may be wrong, ``audit`` the share of hits that may be asked again.
+
+        A ``state`` that cannot be read, of another version or another shape, is as good as none.
+        """
+        self.weights = embedder if isinstance(embedder, Weights) else shipped(embedder)
+        self.calibration = Calibration(self.weights.mean, self.weights.covariance)
+        self.risk = Risk(promise, self.weights.prior)
+        self.groups = Groups()
+        self._audit = audit
+        self._chance = chance or random.Random()  # noqa: S311 - samples audits, guards nothing
+        self._hits = 0
+        self._audits = 0
+        self._usual = 0.05
+        if state is not None:
+            self._restore(state)
+
+    def consider(self, turn: Turn, neighbours: Sequence[Neighbour]) -> Verdict:
+        """Whether one of the nearest entries may answer a turn; neighbours in any order, eight are enough."""
+        if not neighbours:
+            return Verdict(hit=False, neighbour=None, score=-math.inf, reason="nothing near")
+        vetoes = [veto(turn, each.turn) for each in neighbours]
+        figures = pairs(turn, [each.turn for each in neighbours], [each.cosine for each in neighbours])
+        logits = self.weights.logits(figures)
+        chosen = choose(neighbours, logits, vetoes)
+        if chosen is None:
+            nearest = max(range(len(neighbours)), key=lambda at: neighbours[at].cosine)
+            return Verdict(hit=False, neighbour=neighbours[nearest], score=-math.inf, reason=vetoes[nearest])
+        features = describe(chosen, neighbours, logits, vetoes, self.groups)
+        score = self.calibration.logit(features)
+        if self.groups.get(neighbours[chosen].group).right < PROVEN:
+            return Verdict(
+                hit=False, neighbour=neighbours[chosen], score=score, reason="unproven", features=features
+            )
+        self.risk.see(score)
+        hit = score >= self.risk.threshold
+        audit, weight = self._sample(score) if hit else (False, 1.0)
+        reason = "hit" if hit else "nothing is safe yet" if math.isinf(self.risk.threshold) else "score"
+        return Verdict(hit, neighbours[chosen], score, reason, audit, weight, features)
+
+    def learn(self, verdict: Verdict, right: bool, weight: float = 1.0, *, fresh: int | None = None) -> None:
+        """Whether the neighbour's answer was equivalent to a fresh one; ``fresh`` is the new entry's own group if it was not."""
+        if verdict.neighbour is None:
+            return
+        self.groups.learn(verdict.neighbour.group, right=right, rival=fresh)
+        if verdict.features is not None:
+            self.calibration.learn(verdict.features, right=right, weight=weight)
+            self.risk.learn(verdict.score, right=right)
+
+    def _sample(self, score: float) -> tuple[bool, float]:
+        """Whether to audit a hit, and for how many hits it stands: those likelier to be wrong are asked more often."""
+        self._hits += 1
+        ahead = self._audits >= FIRST_AUDITS + self._audit * self._hits
+        doubt = math.sqrt(1 / (1 + math.exp(min(score, 30.0))))
+        self._usual += 0.01 * (doubt - self._usual)
+        share = self._audit * (1 if ahead else EAGER) * min(4.0, max(0.25, doubt / self._usual))
+        if share <= 0:
+            return False, 1.0
+        audit = self._chance.random() < share
+        self._audits += audit
+        return audit, 1 / min(1.0, share)
+
+    def snapshot(self) -> bytes:
+        """All that was learnt."""
+        risk = self.risk
+        return msgspec.msgpack.encode(
+            _State(
+                VERSION,
+                self.calibration.mean.tolist(),
+                self.calibration.covariance.tolist(),
+                [counts.tolist() for counts in (risk.seen, risk.labels, risk.wrong)],
+                (risk.expected, risk.observed),
+                self._hits,
+                self._audits,
+                self.groups.dump(),
+            )
+        )
+
+    def _restore(self, state: bytes) -> None:
+        try:
+            kept = msgspec.msgpack.decode(state, type=_State)
+            mean, covariance, counts = np.array(kept.mean), np.array(kept.covariance), np.array(kept.risk)
+        except (msgspec.DecodeError, ValueError):
+            return
+        shapes = (self.calibration.mean.shape, self.calibration.covariance.shape, (3, *self.risk.seen.shape))
+        if kept.version != VERSION or (mean.shape, covariance.shape, counts.shape) != shapes:
+            return
+        self.calibration.mean, self.calibration.covariance = mean, covariance
+        self.risk.seen, self.risk.labels, self.risk.wrong = counts
+        self.risk.expected, self.risk.observed = kept.evidence
+        self._hits, self._audits = kept.hits, kept.audits
+        self.groups.load(kept.groups)
+        self.risk.decide()
