@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from llmgw.config.paths import Paths
+    from llmgw.storage.answers import AnswerStore
 
 
 def desk(paths: Paths, offer: Callable[[], Offer], process: Callable[[], Process]) -> Desk:
@@ -57,6 +58,15 @@ def database(paths: Paths) -> Iterator[Database]:
     """The file itself; it is made where there is none."""
     with Database.open(paths.database) as opened:
         yield opened
+
+
+@contextmanager
+def answers(paths: Paths) -> Iterator[AnswerStore]:
+    """Remembered answers; the file is made where there is none."""
+    from llmgw.storage.answers import AnswerStore  # noqa: PLC0415  other commands do without its compressor
+
+    with AnswerStore.open(paths.cache) as store:
+        yield store
 
 
 def _whoever() -> str:
