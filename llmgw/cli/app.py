@@ -67,15 +67,23 @@ def load(name: str) -> Any:
     app: typer.Typer = getattr(module, "app", None) or typer.Typer()
     if not hasattr(module, "app"):
         app.command(name)(module.command)
-    for info in app.registered_commands:
-        info.cls = Verb
-    app.info.cls, app.info.name, app.info.help = Noun, name, module.__doc__
-    app.rich_markup_mode = None
+    app.info.name, app.info.help = name, module.__doc__
+    _dress(app)
     group = typer.main.get_group(app)
     for word in getattr(module, "ELSEWHERE", ()):
         verb: Any = group.commands[word]
         verb.elsewhere = True
     return group.commands[name] if list(group.commands) == [name] else group
+
+
+def _dress(app: typer.Typer) -> None:
+    """Give the house's help and global options to a noun, its verbs, and the nouns within it."""
+    app.info.cls, app.rich_markup_mode = Noun, None
+    for verb in app.registered_commands:
+        verb.cls = Verb
+    for noun in app.registered_groups:
+        if noun.typer_instance is not None:
+            _dress(noun.typer_instance)
 
 
 class Root(Noun):
@@ -165,6 +173,10 @@ def main() -> None:
         # The reader went away; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    if "pyreqwest" in sys.modules:
+        # Its threads may still be letting go of what they held, and abort when the interpreter ends under them.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

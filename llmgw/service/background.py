@@ -68,7 +68,7 @@ def start(paths: Paths, launch: Launch, *, wait: bool = True) -> Running | None:
         # Credentials travel over the pipe: arguments and environment can be read by others. -P keeps the folder
         # it is started from out of the imports, PYTHONPATH puts this very package there.
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "llmgw.service.run"],
+            [sys.executable, "-P", "-m", "llmgw.service.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if wait else subprocess.DEVNULL,
             stderr=log,

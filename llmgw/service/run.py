@@ -10,13 +10,12 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -29,7 +28,7 @@ from llmgw.domain.budget import Budget
 from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.identity import Key
 from llmgw.domain.killswitch import AUTOMATIC, Kill, Mode
-from llmgw.errors import Conflict, GatewayError, Internal, NotAllowed, Unavailable
+from llmgw.errors import Conflict, GatewayError, NotAllowed, Unavailable
 from llmgw.gates.authenticate import KeyRing
 from llmgw.gates.catalogue import Catalogue
 from llmgw.gates.killswitch import KillSwitch
@@ -41,9 +40,8 @@ from llmgw.gates.throttle import Throttle
 from llmgw.providers.registry import target_dialect
 from llmgw.providers.transport import Transport
 from llmgw.service.alerting import Alerter
+from llmgw.service.caches import close_caches, open_caches, open_semantics
 from llmgw.service.desks import desks
-from llmgw.service.launch import Launch
-from llmgw.service.logs import configure
 from llmgw.service.running import Running
 from llmgw.service.telling import Teller
 from llmgw.storage.budgets import Budgets
@@ -57,6 +55,7 @@ from llmgw.storage.limits import Limits
 if TYPE_CHECKING:
     import uvicorn
 
+    from llmgw.service.launch import Launch
     from llmgw.service.server import Server
 
 log = logging.getLogger("llmgw")
@@ -124,6 +123,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
     transport = Transport(int(launch.max_answer_mb * 1_048_576))
     alerts = launch.alerts
     teller = Teller(Path(launch.database), Alerter(alerts) if alerts.webhook or alerts.command else None)
+    caches, cacheless = open_caches(launch.cache, Path(launch.database), SYSTEM_CLOCK)
     try:
         recovered = ledger.recover()
         budgets, limits, version = Budgets(control), Limits(control), control.stamp.read
@@ -157,6 +157,8 @@ async def serve(launch: Launch, announce: Announce) -> None:
             tell=teller.say,
             loops=None if launch.loops.watch == "off" else LoopBreaker(launch.loops),
             last_id=ledger.last_id(),
+            caches=caches,
+            cacheless=cacheless,
         )
         gateway.purse.refresh(SYSTEM_CLOCK.now())
         gateway.limits.refresh()
@@ -198,11 +200,13 @@ async def serve(launch: Launch, announce: Announce) -> None:
             announce(running, server)
         switching = asyncio.create_task(gateway.killswitch.watch(gateway))
         watching = asyncio.create_task(_watch(gateway, control, launch, running))
+        opening = asyncio.create_task(open_semantics(caches, launch.cache.semantic, SYSTEM_CLOCK))
         cutting = asyncio.create_task(_cut(server, gateway, launch.drain_seconds))
         try:
             await serving
         finally:  # also when Ctrl-C has cancelled this
             watching.cancel()
+            opening.cancel()
             cutting.cancel()
             switching.cancel()
             with contextlib.suppress(GatewayError):
@@ -210,6 +214,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
             log.info("stopped")
     finally:
         await transport.close()
+        await close_caches(caches)
         ledger.close()
         control.close()
         forget_headroom(Path(launch.database))
@@ -353,45 +358,3 @@ def run(launch: Launch, announce: Announce) -> None:
         from uvloop import new_event_loop as loop
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(serve(launch, announce))
-
-
-def main() -> int:
-    """A background gateway: a ``Launch`` comes in on stdin, one line of JSON goes out on stdout, then the log is all.
-
-    The line is ``{"ready": true, "running": {...}}`` or ``{"ready": false, "error": {code, message, hint, exit_code}}``.
-    """
-    launch = msgspec.json.decode(sys.stdin.buffer.read(), type=Launch)
-    told = threading.Event()
-
-    def tell(line: dict[str, Any]) -> None:
-        if not told.is_set():
-            told.set()
-            os.write(1, msgspec.json.encode(line) + b"\n")
-            null = os.open(os.devnull, os.O_RDWR)
-            for descriptor in (0, 1, 2):
-                os.dup2(null, descriptor)
-
-    configure(launch.log_file, launch.log_level, launch.log_format)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        run(launch, lambda running, _: tell({"ready": True, "running": running}))
-    except Exception as error:
-        known = error if isinstance(error, GatewayError) else Internal(f"{type(error).__name__}: {error}")
-        log.exception("the gateway stopped: %s", known.message)
-        tell(
-            {
-                "ready": False,
-                "error": {
-                    "code": known.code,
-                    "message": known.message,
-                    "hint": known.hint,
-                    "exit_code": known.exit_code,
-                },
-            }
-        )
-        return known.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

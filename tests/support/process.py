@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
-from llmgw.service.run import Launch
+from llmgw.service.launch import Launch
 
 
 class GatewayProcess:
@@ -26,7 +26,7 @@ class GatewayProcess:
     def start(self) -> None:
         """Start, for the first time or once more after ``kill``."""
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "llmgw.service.run"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "llmgw.service.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self._child.stdin is not None
         assert self._child.stdout is not None
