@@ -18,9 +18,11 @@ from words import (
     ANSWER_HEADERS,
     BUDGET,
     FIELDS,
+    KINDS,
     LOCAL_LLM,
     META,
     OTHER_VARIABLES,
+    PASSED_BY,
     PATHS,
     PROSE,
     REQUEST_HEADERS,
@@ -34,9 +36,10 @@ from llmgw.cli.options import global_params
 from llmgw.config import environment
 from llmgw.config.model import Config
 from llmgw.config.values import entries_of, fields_of
-from llmgw.gates import credential, reply
+from llmgw.gates import caches, credential, reply
 from llmgw.providers.dialects.table import markdown as translation_table
 from llmgw.providers.registry import caller_dialect, providers
+from llmgw.rules import caching, fingerprint
 from llmgw.rules.planning import VIRTUAL
 
 if TYPE_CHECKING:
@@ -425,10 +428,52 @@ def http_page() -> str:
     )
 
 
+def passed_by() -> set[str]:
+    """Every reason in the code for which the caches pass a request by, but for the names of members."""
+    tree = ast.parse(inspect.getsource(caching.passes_by))
+    returned = (each.value for each in ast.walk(tree) if isinstance(each, ast.Return))
+    said = {
+        node.value
+        for value in returned
+        if value
+        for node in ast.walk(value)
+        if isinstance(node, ast.Constant)
+    }
+    return {each for each in said if isinstance(each, str) and each} | {caches.UNREADABLE.passes_by}
+
+
+def caching_page() -> str:
+    """What the caches leave alone, what makes a request another one, how long answers live."""
+    ttls = {"usual": "ttl", "deterministic": "ttl_deterministic", "dated": "ttl_dated"}
+    defaults = {row[0]: row[2] for name, _, rows in settings() if name == "cache.exact" for row in rows}
+    return page(
+        "# Caching",
+        PROSE["caching"],
+        "## What passes the caches by",
+        PROSE["passed by"],
+        defined(("reason", "a request that asks for"), PASSED_BY),
+        f"{PROSE['live']} {code(sorted(caching.LIVE | caching.STATEFUL))}.",
+        "## Which answers are remembered",
+        PROSE["remembered"],
+        "## What makes no difference",
+        PROSE["meaningless"].format(code(name.decode() for name in caches.APART)),
+        f"{code(sorted(fingerprint.MEANINGLESS))}, and `cache_control` marks.",
+        "## How long they live",
+        table(
+            ("kind", "when", "option", "default"),
+            (
+                (f"`{kind}`", words, f"`cache.exact.{ttls[kind]}`", defaults[ttls[kind]])
+                for kind, words in KINDS.items()
+            ),
+        ),
+    )
+
+
 def pages() -> dict[str, str]:
     """Every generated page by its file name."""
     return {
         "api.md": api_page(),
+        "caching.md": caching_page(),
         "cli.md": cli_page(),
         "config.md": config_page(),
         "environment.md": environment_page(),

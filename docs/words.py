@@ -7,6 +7,9 @@ REQUEST_HEADERS = {
     "x-api-key": "the same, as Anthropic's SDKs send it",
     "x-llmgw-key": "a key of the gateway, where `authorization` carries a Claude Code sign-in meant for Anthropic",
     "x-llmgw-tag": "tags for this call in the ledger, comma separated, at most 16 of 64 characters each",
+    "x-llmgw-cache": "`refresh` asks anew, `no-store` remembers nothing either, `only` makes no call: 504 where nothing is remembered",
+    "cache-control": "the same as `no-cache`, `no-store`, `only-if-cached`; `max-age` bounds the age of a remembered answer",
+    "idempotency-key": "a text of the caller's own: the same request under it is answered once, and then with the same bytes",
     "x-llmgw-meta": "`body` asks for `gateway_meta` in the answer",
     "x-llmgw-continue": "`true` says that a repeated call is [meant](../guides/loops.md)",
 }
@@ -15,7 +18,9 @@ ANSWER_HEADERS = {
     "x-llmgw-target": "who answered, as `provider/model`",
     "x-llmgw-tier": "`local`, `cheap` or `premium`",
     "x-llmgw-cost": "dollars, exact, on plain answers; `unknown` where no price is known",
-    "x-llmgw-cache": "`bypass`: no cache was asked",
+    "x-llmgw-cache": "`exact`, `semantic` or `joined`: a cache answered; `miss`: none could; `bypass`: none was asked",
+    "age": "seconds since a remembered answer was made",
+    "x-llmgw-idempotent-replay": "`true` on what was sent before under the same idempotency key",
     "x-llmgw-budget-left": "dollars that the tightest ceiling still leaves for such calls; `unlimited` where none holds",
     "x-llmgw-budget-warning": "the budget that has passed a mark, and what is spent of it",
     "x-llmgw-fallbacks": "how many targets failed before this one, where any did",
@@ -25,8 +30,8 @@ ANSWER_HEADERS = {
 }
 FIELDS = {
     "force_tier": "`local`, `cheap` or `premium`: keep to the targets of this tier; anything else is refused with 400",
-    "context": "an object about where the question comes from; accepted, and not used yet",
-    "idempotency_key": "a text of the caller's own; accepted, and not used yet",
+    "context": "an object about where the question comes from: another one is another question to the caches; its `file_path` is what a commit makes them forget",
+    "idempotency_key": "as the header `idempotency-key`",
 }
 BUDGET = {
     "date": "today, in the gateway's time zone",
@@ -44,9 +49,10 @@ META = {
     "request_id": "as `x-llmgw-request-id`",
     "latency_ms": "milliseconds since the request arrived",
     "source": "the provider that answered",
-    "cache": "`bypass`",
+    "cache": "as `x-llmgw-cache`",
     "cost_nanousd": "cost in nano-dollars; null where no price is known",
     "cost_usd": "the same in dollars, as a decimal text",
+    "saved_usd": "dollars that the call would have cost which a cache answered, as a decimal text",
     "budget_left_usd": "dollars that the tightest ceiling still leaves, as a decimal text; null where none holds",
     "routing": "`tier`, `target`, `reason` in words, and `attempts`",
     "dropped": "fields that a translation had to leave out",
@@ -56,6 +62,7 @@ PATHS = {
     "/v1/models": "list every name this key may ask for, in a shape both SDK families read",
     "/health": "tell whether the gateway is well; no key needed, no secret told; 503 when the ledger cannot be written",
     "/admin/kill-switch": "LLM Gateway v2.0's kill switch, `?action=enable`, `disable` or `status`",
+    "/cache/invalidate": "forgets remembered answers: `event` `git_commit` with `commit` and `files`, or `manual`; see [caching](../guides/caching.md#looking-inside-and-forgetting)",
 }
 """Where there is more to say than the operation itself does."""
 
@@ -79,6 +86,21 @@ LOCAL_LLM = {
     "LOCAL_LLM_API_KEY": "the credential of that server",
     "LOCAL_LLM_ENABLED": "`false` is `server.discover = false`",
     "CONFIG_PATH": "as `LLMGW_CONFIG`, where it names a `.toml` file",
+}
+
+PASSED_BY = {
+    "temperature": "a temperature above `cache.exact.max_temperature`: chance is wanted",
+    "n": "several answers at once",
+    "store": "an answer that the provider is to keep",
+    "tools": "tools, unless `cache.exact.tools` is set and all of them are plain functions",
+    "images": "pictures or documents, where `cache.exact.images` is off",
+    "remote": "a picture or document that lies at an address, where it may change",
+    "unclear": "a body that two readers may read differently: a member that stands twice in it, a number that is none; or one above 4 MB",
+}
+KINDS = {
+    "usual": "any other request",
+    "deterministic": "`temperature` is 0",
+    "dated": "a user's turn speaks of today, now, the latest, news or weather, in English, German, French, Spanish or Italian",
 }
 
 PROSE = {
@@ -134,6 +156,18 @@ is not there; 409 for a name that is taken. A POST sets what it names in place o
     "kept": """\
 Every header of the provider is passed on too (rate limits, request ids, `retry-after`), but for those about its own
 connection: {}.""",
+    "caching": "What the [caches](../guides/caching.md) do and what they leave alone, by the rules in the code.",
+    "passed by": """\
+A request with any of these is answered by no cache, nor is its answer remembered; `x-llmgw-cache` says `bypass`. An
+[idempotency key](../guides/caching.md#sending-a-request-twice) works all the same.""",
+    "live": "So is one with any of these members, by which a model looks at the world or a provider remembers:",
+    "meaningless": """\
+Two requests that differ in nothing but these are the same. Every other member of a body makes another request, also one
+that no gateway has heard of; so do the tenant, the targets that the model's name leads to, the query, and these headers:
+{}.""",
+    "remembered": """\
+An answer is remembered when it came whole, ended by itself and not at a limit, holds text (calls of tools, where
+`cache.exact.tools` is set), and lost nothing in a translation.""",
     "fields": "They may stand in the body of a call on both surfaces and are never sent on.",
     "budget": """\
 The figures that LLM Gateway v2.0 had, for any key. More is told by `llmgw budget list --json`.""",

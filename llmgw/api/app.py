@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from llmgw import __version__
-from llmgw.api import admin, anthropic, budget, chat, desk, docs, health, models, openai, openapi
+from llmgw.api import admin, anthropic, budget, cache, chat, desk, docs, health, models, openai, openapi
 from llmgw.api.asgi import Front, Handler
 from llmgw.api.operations import Access, Operation, answer, routes
 from llmgw.errors import BadRequest, NotFound
@@ -48,7 +48,7 @@ def build(gateway: Gateway, desks: Callable[[str], Desk], cors_origins: tuple[st
         return CORSMiddleware(
             front,
             allow_origins=cors_origins,
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=exposed,
         )
@@ -63,6 +63,7 @@ def operations(gateway: Gateway, desks: Callable[[str], Desk]) -> list[Operation
         *health.operations(gateway),
         *budget.operations(gateway),
         *admin.operations(gateway),
+        *cache.operations(gateway),
         *desk.operations(gateway, desks),
         *(
             Operation("GET", path, "Knock", Access.OPEN, _welcome, answers=(Welcome,), name=name)

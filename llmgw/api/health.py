@@ -77,7 +77,7 @@ def _components(gateway: Gateway) -> Components:
     return Components(
         ledger="ok" if gateway.ledger.healthy else "failing",
         policy_gate="off",
-        cache="off",
+        cache=_cache(gateway),
         router="ok",
         local_llm=LocalModels("off")
         if local is None
@@ -87,3 +87,10 @@ def _components(gateway: Gateway) -> Components:
         anthropic="configured" if "anthropic" in hosted else "off",
         groq="configured" if "groq" in hosted else "off",
     )
+
+
+def _cache(gateway: Gateway) -> str:
+    """Whether the caches work, or why they do not."""
+    if gateway.caches is None:
+        return gateway.cacheless or "off"
+    return gateway.caches.trouble or "ok"

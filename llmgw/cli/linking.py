@@ -12,7 +12,7 @@ import typer
 
 from llmgw.cli import completing, notices, options
 from llmgw.cli.programs import variables
-from llmgw.config.spans import parse_span
+from llmgw.domain.spans import parse_span
 from llmgw.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from llmgw.config.spans import NANO, SPAN, parse_span
+from llmgw.domain.spans import NANO, SPAN
+from llmgw.domain.spans import parse_span as parse_span  # noqa: PLC0414 (named here for whoever reads a command line)
 from llmgw.errors import BadRequest
 
 if TYPE_CHECKING:

@@ -27,6 +27,11 @@ class Paths(NamedTuple):
         return self.data / "llmgw.db"
 
     @property
+    def cache(self) -> Path:
+        """Remembered answers; losing them loses no money."""
+        return self.data / "cache.db"
+
+    @property
     def credentials(self) -> Path:
         """Provider credentials of those who chose a plain file over the OS keyring."""
         return self.data / "credentials.toml"

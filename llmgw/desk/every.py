@@ -13,7 +13,7 @@ from llmgw.desk.budgets import (
     ResetBudgets,
     SetBudget,
 )
-from llmgw.desk.keys import CreateKey, ListKeys, RevokeKey, RotateKey, ShowKey
+from llmgw.desk.keys import ChangeKey, CreateKey, ListKeys, RevokeKey, RotateKey, ShowKey
 from llmgw.desk.kills import LiftKill, ListKills, ThrowKill
 from llmgw.desk.limits import ListLimits, RemoveLimits, SetLimits
 from llmgw.desk.models import ListModels, ListProviders
@@ -36,6 +36,7 @@ ASKS: tuple[type[Ask[Any]], ...] = (
     ListKeys,
     CreateKey,
     ShowKey,
+    ChangeKey,
     RotateKey,
     RevokeKey,
     ListLimits,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from llmgw.config.spans import NANO, parse_span
 from llmgw.desk.asking import Ask, Desk, Place
 from llmgw.desk.budget_shapes import Amounts
 from llmgw.domain.scope import Scope, ScopeKind
+from llmgw.domain.spans import NANO, parse_span
 from llmgw.errors import BadRequest
 from llmgw.storage.budgets import Budgets, check
 
@@ -33,6 +33,7 @@ class KeyView(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...]
     tags: tuple[str, ...]
     admin: bool
+    cache: Annotated[bool, Meta(description="whether caches answer it and remember its answers")]
     created_at: int
     expires_at: int | None
     last_used_at: int | None
@@ -90,6 +91,7 @@ class CreateKey(Ask[NewKey], frozen=True, kw_only=True):
         Meta(description="null: never; by `keys.defaults.expires` without it"),
     ] = UNSET
     admin: Annotated[bool, Meta(description="it may also use the admin API")] = False
+    cache: Annotated[bool, Meta(description="whether caches answer it and remember its answers")] = True
     key: Annotated[str | None, Meta(description="a key of one's own; a random one without it")] = None
     budget: Amounts | None = None
 
@@ -108,6 +110,7 @@ class CreateKey(Ask[NewKey], frozen=True, kw_only=True):
             tags=self.tags,
             expires_at=self._end(desk, now),
             admin=self.admin,
+            cache=self.cache,
             token=self.key,
         )
         if budget is not None:  # nobody has seen the key yet, so no call of it was without
@@ -121,6 +124,18 @@ class CreateKey(Ask[NewKey], frozen=True, kw_only=True):
         if self.expires_at is not None and self.expires_at <= now:
             raise BadRequest("a key cannot have ended already", param="expires_at")
         return self.expires_at
+
+
+class ChangeKey(Ask[KeyView], frozen=True, kw_only=True):
+    """Change what holds for a key, from its next request on."""
+
+    at: ClassVar = Place("PATCH", "/admin/keys/{name}")
+    answer: ClassVar = KeyView
+    name: str
+    cache: Annotated[bool, Meta(description="whether caches answer it and remember its answers")]
+
+    def do(self, desk: Desk) -> KeyView:
+        return view(desk.control.allow_cache(self.name, self.cache), desk.clock.now())
 
 
 class RotateKey(Ask[NewKey], frozen=True, kw_only=True):
@@ -167,6 +182,7 @@ def view(key: Key, now: int) -> KeyView:
         models=key.models,
         tags=key.tags,
         admin=key.admin,
+        cache=key.cache,
         created_at=key.created_at,
         expires_at=key.expires_at,
         last_used_at=key.last_used_at,

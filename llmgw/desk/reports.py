@@ -50,6 +50,7 @@ class ReportLine(Struct, frozen=True, kw_only=True):
     estimated_requests: int
     premium_cost_nanousd: int
     saving_nanousd: int
+    cache_saved_nanousd: int
     mean_latency_us: int | None
     mean_ttft_us: int | None
 
@@ -99,6 +100,7 @@ def _line(line: Line, by: Group | None) -> ReportLine:
         estimated_requests=totals.estimated,
         premium_cost_nanousd=totals.premium_cost,
         saving_nanousd=totals.saving,
+        cache_saved_nanousd=totals.saved,
         mean_latency_us=totals.mean_latency_us,
         mean_ttft_us=totals.mean_ttft_us,
     )

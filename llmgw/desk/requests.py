@@ -72,6 +72,7 @@ class RequestView(Struct, frozen=True, kw_only=True):
     usage: Tokens
     cost_nanousd: int | None
     premium_cost_nanousd: int | None
+    saved_nanousd: int
     ttft_us: int | None
     latency_us: int
 
@@ -200,6 +201,7 @@ def view(row: RequestRow) -> RequestView:
         usage=_tokens(row.usage),
         cost_nanousd=row.cost,
         premium_cost_nanousd=row.premium_cost,
+        saved_nanousd=row.saved,
         ttft_us=row.ttft_us,
         latency_us=row.latency_us,
     )

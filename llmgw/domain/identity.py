@@ -12,7 +12,7 @@ class Key(Struct, frozen=True, kw_only=True):
 
     ``models`` are glob patterns over what a caller may name (empty: everything); a pattern may also be
     ``tier/*``, as in ``cheap/*``. Times are UTC nanoseconds. ``previous_hash`` still opens the door until
-    ``grace_until`` after a rotation. ``shown`` is the harmless beginning that lists may print.
+    ``grace_until`` after a rotation. ``cache`` is False where no cache may answer it or remember what it is told. ``shown`` is the harmless beginning that lists may print.
     """
 
     id: int
@@ -31,6 +31,7 @@ class Key(Struct, frozen=True, kw_only=True):
     previous_hash: bytes | None = None
     grace_until: int | None = None
     admin: bool = False
+    cache: bool = True
 
     def allows(self, *names: str) -> bool:
         """Whether any of these names of one target is open to this key."""

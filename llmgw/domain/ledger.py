@@ -92,6 +92,7 @@ class RequestRow(Struct, frozen=True, kw_only=True, gc=False):
     """One request as reports see it. Sums run over its attempts; ``usage`` is that of the attempt that answered.
 
     ``provider``, ``model`` and ``tier`` are empty when no target was reached. ``error`` is an error code or empty.
+    ``saved`` is what the call would have cost that a cache answered.
     """
 
     id: int
@@ -117,6 +118,7 @@ class RequestRow(Struct, frozen=True, kw_only=True, gc=False):
     ttft_us: int | None = None
     latency_us: int = 0
     finish_reason: str = ""
+    saved: NanoUSD = 0
 
 
 def first_id(now: Nanoseconds) -> int:

@@ -128,6 +128,8 @@ async def _ask(
 ) -> None:
     destination, stream = attempt.destination, call.peek.stream
     answer = await gateway.send(destination, target_url(call, destination), headers, body, stream=stream)
+    if call.flight is not None:
+        answer = call.flight.listen(answer, destination, crossing, stream=stream)
     try:
         if answer.status >= 300 or answer.status in NO_ANSWER:
             error = await refusal(call, destination, answer)

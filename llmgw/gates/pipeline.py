@@ -12,6 +12,8 @@ from llmgw.gates.dispatch import dispatch
 from llmgw.gates.killswitch import admit, permit
 from llmgw.gates.loops import break_loop
 from llmgw.gates.read import ClientGone, read
+from llmgw.gates.recall import finish, must_be_cached, recall
+from llmgw.gates.recognise import recognise
 from llmgw.gates.reply import own_headers, send_error
 from llmgw.gates.route import route
 from llmgw.gates.settle import record
@@ -38,7 +40,9 @@ async def run(gateway: Gateway, call: Call) -> None:
         await route(gateway, call)
         watch = _Watch(call)
         await permit(gateway, call)
-        await dispatch(gateway, call)
+        if not (await recall(gateway, call) or await recognise(gateway, call)):
+            must_be_cached(call)
+            await dispatch(gateway, call)
     except ClientGone:
         log.debug("%s: the caller hung up before its request was whole", call.shown_id)
     except asyncio.CancelledError:
@@ -52,15 +56,21 @@ async def run(gateway: Gateway, call: Call) -> None:
             gateway, call, Internal("something went wrong inside the gateway", hint="see `llmgw logs`")
         )
     finally:
-        gateway.killswitch.running.pop(call, None)
-        if call.lease is not None:
-            gateway.limits.close(call.lease, call.tokens, made=call.replied or call.attempts > 0)
-        if call.turn is not None:
-            call.turn.end(answered=call.replied)
-        if watch is not None:
-            watch.end()
-        if call.attempts:
-            _close(gateway, call)
+        _let_go(gateway, call, watch)
+
+
+def _let_go(gateway: Gateway, call: Call, watch: _Watch | None) -> None:
+    """Give back whatever the gates took for a call, however it ended."""
+    gateway.killswitch.running.pop(call, None)
+    if call.lease is not None:
+        gateway.limits.close(call.lease, call.tokens, made=call.replied or call.attempts > 0)
+    if call.turn is not None:
+        call.turn.end(answered=call.replied)
+    if watch is not None:
+        watch.end()
+    if call.attempts:
+        _close(gateway, call)
+    finish(gateway, call)
 
 
 def _close(gateway: Gateway, call: Call) -> None:
@@ -93,6 +103,14 @@ class _Watch:
     async def _listen(self) -> None:
         while (await self._call.receive())["type"] != "http.disconnect":
             pass
+        if self._running is not None and not self._call.finished:
+            flight = self._call.flight
+            if flight is not None and flight.followers:
+                flight.abandoned = self._leave  # others listen: the call goes on for them
+            else:
+                self._leave()
+
+    def _leave(self) -> None:
         if self._running is not None and not self._call.finished:
             self.gone = self._call.finished = True
             self._running.cancel()

@@ -64,7 +64,7 @@ def own_headers(call: Call, attempt: Attempt | None = None) -> RawHeaders:
     left = call.budget_left
     headers = [
         (b"x-llmgw-request-id", call.shown_id.encode()),
-        (b"x-llmgw-cache", b"bypass"),
+        (b"x-llmgw-cache", call.cache.encode()),
     ]
     if left is not None or call.attempts:  # before that nobody knows which budgets concern the call
         headers.append((b"x-llmgw-budget-left", b"unlimited" if left is None else decimal_usd(left).encode()))
@@ -103,9 +103,10 @@ def meta_of(call: Call, attempt: Attempt, now: int, dropped: tuple[str, ...]) ->
         "request_id": call.shown_id,
         "latency_ms": (now - call.started) // 1_000_000,
         "source": target.provider,
-        "cache": "bypass",
+        "cache": call.cache.value,
         "cost_nanousd": call.cost,
         "cost_usd": None if call.cost is None else decimal_usd(call.cost),
+        "saved_usd": decimal_usd(call.saved),
         "budget_left_usd": None if call.budget_left is None else decimal_usd(call.budget_left),
         "routing": {
             "tier": target.tier,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from llmgw.domain.ledger import AttemptState, CacheVerdict, Outcome, RequestRow
+from llmgw.domain.ledger import AttemptState, Outcome, RequestRow
 from llmgw.domain.usage import Usage
 from llmgw.rules.estimating import estimate_tokens
 from llmgw.rules.pricing import cost, price_line
@@ -98,6 +98,8 @@ def record(gateway: Gateway, call: Call, status: int, error: str) -> Future[None
 def _request_row(call: Call, now: int, status: int, error: str) -> RequestRow:
     """The row of a request as it ends, in the words of the attempt it tried last."""
     call.recorded = True
+    call.status, call.error = status, error
+    call.latency_us = (now - call.started) // 1000
     peek = getattr(call, "peek", None)
     return RequestRow(
         id=call.id,
@@ -110,13 +112,14 @@ def _request_row(call: Call, now: int, status: int, error: str) -> RequestRow:
         surface=call.surface,
         stream=peek is not None and peek.stream,
         model_asked="" if peek is None else peek.model,
-        cache=CacheVerdict.BYPASS,
+        cache=call.cache,
         status=status,
         error=error,
         attempts=call.attempts,
         cost=call.cost,
         premium_cost=call.premium_cost,
-        latency_us=(now - call.started) // 1000,
+        latency_us=call.latency_us,
+        saved=call.saved,
         **call.tried,
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from llmgw.domain.ledger import first_id, show_id
+from llmgw.domain.cache import CacheControl
+from llmgw.domain.ledger import CacheVerdict, first_id, show_id
 from llmgw.domain.route import Target
 from llmgw.gates.headroom import Headrooms
 from llmgw.providers import echo
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
     from llmgw.config.pricebook import PriceBook
     from llmgw.domain.clock import Clock
     from llmgw.domain.identity import Key
+    from llmgw.domain.money import NanoUSD
     from llmgw.domain.price import Price
     from llmgw.domain.route import Route
     from llmgw.errors import GatewayError
     from llmgw.gates.authenticate import KeyRing
+    from llmgw.gates.caches import Caches, Known
     from llmgw.gates.catalogue import Catalogue
+    from llmgw.gates.idempotency import Twin
+    from llmgw.gates.joining import Flight
+    from llmgw.gates.judging import Sight
     from llmgw.gates.killswitch import KillSwitch
     from llmgw.gates.loops import LoopBreaker, Turn
     from llmgw.gates.reserve import Purse
@@ -36,6 +42,8 @@ if TYPE_CHECKING:
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+AS_USUAL = CacheControl()
 
 
 class Destination(Struct, frozen=True):
@@ -53,6 +61,8 @@ class Gateway:
 
     __slots__ = (
         "_last_id",
+        "cacheless",
+        "caches",
         "catalogue",
         "clock",
         "headroom",
@@ -86,6 +96,8 @@ class Gateway:
         tell: Callable[[str, str, str], None],
         loops: LoopBreaker | None = None,
         last_id: int = 0,
+        caches: Caches | None = None,
+        cacheless: str = "",
     ) -> None:
         """``max_body`` is bytes; ``last_id`` the newest request id in the ledger, which new ids rise above.
 
@@ -105,6 +117,9 @@ class Gateway:
         self.transport = transport
         self.catalogue = catalogue
         self.max_body = max_body
+        self.caches = caches
+        self.cacheless = cacheless
+        """Why there are no caches although some were asked for."""
         self._last_id = last_id
         """Whether calls that are still under way are being cut."""
 
@@ -140,16 +155,23 @@ class Call:
     """One request on its way through the gates; each gate fills in what it decides."""
 
     __slots__ = (
+        "_shown_id",
         "attempts",
         "body",
         "budget_left",
         "budget_warning",
+        "cache",
+        "control",
         "cost",
         "dialect",
+        "error",
         "finished",
+        "flight",
         "headers",
         "id",
         "key",
+        "known",
+        "latency_us",
         "lease",
         "peek",
         "premium_cost",
@@ -158,9 +180,12 @@ class Call:
         "recorded",
         "replied",
         "route",
+        "saved",
         "send",
+        "sight",
         "started",
         "started_at",
+        "status",
         "stopped",
         "surface",
         "tags",
@@ -168,6 +193,7 @@ class Call:
         "tokens",
         "tried",
         "turn",
+        "twin",
     )
 
     key: Key
@@ -186,6 +212,7 @@ class Call:
         self.started = gateway.clock.tick()
         self.started_at = gateway.clock.now()
         self.id = gateway.next_id(self.started_at)
+        self._shown_id = ""
         self.surface = surface
         self.dialect = dialect
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -205,13 +232,25 @@ class Call:
         self.lease: Lease | None = None
         self.turn: Turn | None = None
         self.stopped: GatewayError | None = None
+        self.cache = CacheVerdict.BYPASS
+        self.control = AS_USUAL
+        self.known: Known | None = None
+        self.flight: Flight | None = None
+        self.twin: Twin | None = None
+        self.sight: Sight | None = None
+        self.saved: NanoUSD = 0
+        self.status = 0
+        self.error = ""
+        self.latency_us = 0
         self.target: Target | None = None
         self.replied = False
         self.finished = False
 
     @property
     def shown_id(self) -> str:
-        return show_id(self.id)
+        if not self._shown_id:
+            self._shown_id = show_id(self.id)
+        return self._shown_id
 
 
 class Attempt:

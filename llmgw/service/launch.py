@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from llmgw.config.model import Alerts, KeyDefaults
+from llmgw.config.model import Alerts, Cache, KeyDefaults
 from llmgw.domain.budget import Budget
 from llmgw.domain.limit import Limit
 from llmgw.providers.base import Upstream
@@ -47,5 +47,6 @@ class Launch(Struct, frozen=True, kw_only=True):
     trips: Trips = Trips()
     loops: Loops = Loops(watch="off")
     alerts: Alerts = Alerts()
+    cache: Cache = Cache()
     flags: dict[str, Any] = {}
     """What was typed at `serve`, so that `restart` can repeat it."""

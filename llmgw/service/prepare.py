@@ -94,6 +94,7 @@ def prepare(paths: Paths, flags: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK)
         alerts=settings.alerts,
         daily_budget=daily_budget(settings),
         wait_seconds=settings.budgets.wait_seconds,
+        cache=settings.cache,
         flags=given,
     )
     return Prepared(launch, found.sources, settings.notes, found.problems)

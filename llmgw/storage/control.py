@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "id, name, hash, shown, tenant, user, plan, models, tags, created_at, expires_at, revoked_at, last_used_at, "
-    "previous_hash, grace_until, admin"
+    "previous_hash, grace_until, admin, cache"
 )
 _NAME = re.compile(r"[\w.@-]{1,64}")
 
@@ -108,6 +108,7 @@ class Control:
         tags: tuple[str, ...] = (),
         expires_at: Nanoseconds | None = None,
         admin: bool = False,
+        cache: bool = True,
         token: str | None = None,
     ) -> tuple[Key, str]:
         """A new key and its token, which is shown to nobody again; Conflict when the name is in use.
@@ -133,12 +134,13 @@ class Control:
             self._clock.now(),
             expires_at,
             admin,
+            cache,
         )
         with self.change() as connection:
             try:
                 connection.execute(
                     "INSERT INTO keys (name, hash, shown, tenant, user, plan, models, tags, created_at, expires_at, "
-                    "admin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "admin, cache) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     values,
                 )
             except sqlite3.IntegrityError as error:
@@ -160,6 +162,13 @@ class Control:
                 (until, hash_token(token), _shown(token), key.id),
             )
         return self.show(name), token
+
+    def allow_cache(self, name: str, allowed: bool) -> Key:
+        """Whether caches may answer a key's calls and remember their answers. Conflict when it was revoked."""
+        key = self._living(name)
+        with self.change() as connection:
+            connection.execute("UPDATE keys SET cache = ? WHERE id = ?", (allowed, key.id))
+        return self.show(name)
 
     def revoke(self, name: str) -> Key:
         """Close the door to a key for good; its name is free again. Revoking it twice changes nothing."""

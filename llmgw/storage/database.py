@@ -127,8 +127,16 @@ class Database:
             with suppress(PermissionError):  # somebody else's file, which the system lets us use
                 self.path.chmod(0o600)
         with closing(self.connect()) as connection:
-            if not is_current(connection, self.path):
-                self.before_upgrade = migrate(connection, self.path, clock.now())
+            if not self.is_current(connection):
+                self.bring_up(connection, clock)
+
+    def is_current(self, connection: sqlite3.Connection) -> bool:
+        """Whether the tables are those of this release."""
+        return is_current(connection, self.path)
+
+    def bring_up(self, connection: sqlite3.Connection, clock: Clock) -> None:
+        """Make the tables those of this release."""
+        self.before_upgrade = migrate(connection, self.path, clock.now())
 
     def _probe_readonly(self) -> None:
         if not self.path.is_file():
@@ -152,7 +160,7 @@ class Database:
 
     def _is_current(self) -> bool:
         with closing(self.connect()) as connection:
-            return is_current(connection, self.path)
+            return self.is_current(connection)
 
     def connect(self, *, readonly: bool = False, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
         """A new connection in autocommit, to be closed by the caller; usable from any one thread at a time."""

@@ -47,7 +47,8 @@ _WHOLE, _OVERALL = (
 class Totals(Struct, frozen=True, kw_only=True, gc=False):
     """Sums over requests. ``cost`` leaves out ``unknown_cost`` requests whose price nobody knows.
 
-    ``saving`` is premium cost minus cost, over requests where both are known. ``ttft_us`` runs over ``ttft_count``
+    ``saving`` is premium cost minus cost, over requests where both are known, ``saved`` what the calls that a cache
+    answered would have cost. ``ttft_us`` runs over ``ttft_count``
     requests, ``latency_us`` over all.
     """
 
@@ -70,6 +71,7 @@ class Totals(Struct, frozen=True, kw_only=True, gc=False):
     latency_us: int = 0
     ttft_us: int = 0
     ttft_count: int = 0
+    saved: NanoUSD = 0
 
     @property
     def mean_latency_us(self) -> int | None:

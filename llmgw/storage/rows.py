@@ -28,9 +28,9 @@ USAGE = (
 )
 REQUEST = (
     f"id, dimension, started_at, model_asked, stream, status, error, attempts, {USAGE}, complete, cost, "
-    "premium_cost, ttft_us, latency_us, finish_reason"
+    "premium_cost, ttft_us, latency_us, finish_reason, saved"
 )
-SUMS = f"requests, errors, {USAGE}, cost, premium_cost, saving, unknown_cost, latency_us, ttft_us, ttft_count"
+SUMS = f"requests, errors, {USAGE}, cost, premium_cost, saving, unknown_cost, latency_us, ttft_us, ttft_count, saved"
 """The measures of a roll-up, all sums: ``saving`` runs over requests whose cost and premium cost are both known."""
 
 Key = tuple[str, str, int, str, str, str, str, str, str, str]
@@ -169,6 +169,7 @@ def write_requests(
                 ttft,
                 request.latency_us,
                 request.finish_reason,
+                request.saved,
             )
         )
         counts = (
@@ -182,6 +183,7 @@ def write_requests(
             request.latency_us,
             ttft or 0,
             ttft is not None,
+            request.saved,
         )
         bucket = (request.started_at - request.started_at % BUCKET, dimension)
         known = sums.get(bucket)

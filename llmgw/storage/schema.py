@@ -111,6 +111,15 @@ _CONTROL = (
     ),
 )
 
+_CACHES = (
+    # saved: what the calls that a cache answered would have cost.
+    "ALTER TABLE requests ADD COLUMN saved INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE rollups ADD COLUMN saved INTEGER NOT NULL DEFAULT 0",
+    # cache: 0 where no cache may answer the key's calls or remember their answers.
+    "ALTER TABLE keys ADD COLUMN cache INTEGER NOT NULL DEFAULT 1",
+    f"CREATE TRIGGER keys_cached AFTER UPDATE OF cache ON keys {_BUMP}",
+)
+
 _CHAIN = (
     # Each covers the rows above those of the one before it; the first takes what was there before it as it stands.
     "CREATE TABLE links (seq INTEGER PRIMARY KEY, dimension INTEGER NOT NULL, hash BLOB NOT NULL)",
@@ -120,7 +129,7 @@ _CHAIN = (
 _MEASURES = (
     "requests, errors, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cache_write_1h_tokens, "
     "reasoning_tokens, input_audio_tokens, output_audio_tokens, searches, estimated, cost, premium_cost, saving, "
-    "unknown_cost, latency_us, ttft_us, ttft_count"
+    "unknown_cost, latency_us, ttft_us, ttft_count, saved"
 )
 FROM_ROLLUPS = (
     """INSERT INTO dimensions (tenant, user, key_id, key_name, tags, surface, provider, model, tier, cache)
@@ -159,15 +168,16 @@ _CHANGES = (
     "CREATE INDEX keys_change ON keys (change)",
     f"CREATE TRIGGER keys_new AFTER INSERT ON keys {_COUNT}",
     f"""CREATE TRIGGER keys_other AFTER UPDATE OF name, hash, tenant, user, plan, models, tags, expires_at, revoked_at,
-    previous_hash, grace_until, admin ON keys {_COUNT}""",
+    previous_hash, grace_until, admin, cache ON keys {_COUNT}""",
 )
 
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0001_first", _FIRST),
     ("0002_control", _CONTROL),
-    ("0003_chain", _CHAIN),
-    ("0004_sums", _SUMS),
-    ("0005_changes", _CHANGES),
+    ("0003_caches", _CACHES),
+    ("0004_chain", _CHAIN),
+    ("0005_sums", _SUMS),
+    ("0006_changes", _CHANGES),
 )
 """Name and statements of each step, oldest first. A step that was ever released is never edited."""
 

@@ -90,6 +90,7 @@ _COUNTED = (
     "latency_us",
     "coalesce(ttft_us, 0)",
     "(ttft_us IS NOT NULL)",
+    "saved",
 )
 """What one request adds to each of ``SUMS``."""
 

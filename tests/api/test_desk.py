@@ -181,7 +181,7 @@ def test_what_there_is_not(gateway: RunningGateway, method: str, path: str) -> N
 
 def test_a_method_there_is_not(gateway: RunningGateway) -> None:
     """405 says what is allowed."""
-    reply = ask(gateway, "PATCH", "/admin/keys/x")
+    reply = ask(gateway, "PUT", "/admin/keys/x")
     assert reply.status_code == 405
     assert "GET" in reply.headers["allow"] or "DELETE" in reply.headers["allow"]
 

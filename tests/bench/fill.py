@@ -49,7 +49,7 @@ _CALLS = f"""{_NUMBERS}, calls AS (SELECT n, :start + n * :step AS at,
 _REQUESTS = f"""INSERT INTO requests ({REQUEST}) {_CALLS}
     SELECT id, dimension, at, 'auto', n % 2, CASE WHEN failed THEN 502 ELSE 200 END,
     CASE WHEN failed THEN 'upstream_error' ELSE '' END, 1, input, output, 0, 0, 0, 0, 0, 0, 0, failed, NOT failed,
-    cost, premium, 180000 + n % 90000, 900000 + n % 700000, CASE WHEN failed THEN '' ELSE 'stop' END FROM priced"""
+    cost, premium, 180000 + n % 90000, 900000 + n % 700000, CASE WHEN failed THEN '' ELSE 'stop' END, 0 FROM priced"""
 _ATTEMPTS = f"""INSERT INTO attempts (request_id, attempt, boot, dimension, state, open, started_at, model_asked, stream,
     held_cost, ended_at, status, error, input_tokens, output_tokens, estimated, complete, cost, premium_cost, price,
     ttft_us, latency_us, finish_reason, upstream_id) {_CALLS}
@@ -60,7 +60,7 @@ _ATTEMPTS = f"""INSERT INTO attempts (request_id, attempt, boot, dimension, stat
 _ROLLUPS = f"""INSERT INTO rollups (bucket, dimension, {SUMS})
     SELECT started_at - started_at % {BUCKET} AS bucket, dimension, count(*), sum(error <> ''), sum(input_tokens),
     sum(output_tokens), 0, 0, 0, 0, 0, 0, 0, sum(estimated), sum(cost), sum(premium_cost), sum(premium_cost - cost), 0,
-    sum(latency_us), sum(ttft_us), count(ttft_us) FROM requests GROUP BY bucket, dimension"""
+    sum(latency_us), sum(ttft_us), count(ttft_us), sum(saved) FROM requests GROUP BY bucket, dimension"""
 
 _LINK = "UPDATE links SET seq = (SELECT max(seq) FROM requests)"
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from support.program import ROOT, Program
@@ -15,12 +16,12 @@ NAMES = list(app.entries())
 
 def verbs() -> list[tuple[str, ...]]:
     """Every command there is, as its words."""
-    found = []
-    for name in NAMES:
-        command = app.load(name)
-        below = getattr(command, "commands", {})
-        found += [(name, verb) for verb in below] or [(name,)]
-    return found
+
+    def below(words: tuple[str, ...], command: Any) -> list[tuple[str, ...]]:
+        inner = getattr(command, "commands", {}).items()
+        return [found for word, each in inner for found in below((*words, word), each)] or [words]
+
+    return [words for name in NAMES for words in below((name,), app.load(name))]
 
 
 ALL = verbs()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from support.money import PRICES, ask
@@ -244,14 +245,15 @@ def test_others_could_listen(tmp_path):
 
 def words_of(elsewhere: bool) -> list[list[str]]:
     """Every command that works, or does not work, on a gateway elsewhere."""
-    found = []
-    for name in entries():
-        command = load(name)
-        verbs = getattr(command, "commands", {name: command})
-        for word, verb in verbs.items():
-            if verb.elsewhere is elsewhere:
-                found.append([name] if verb is command else [name, word])
-    return found
+    found = [verb for name in entries() for verb in verbs_of([name], load(name))]
+    return [words for words, verb in found if verb.elsewhere is elsewhere]
+
+
+def verbs_of(words: list[str], command: Any) -> list[tuple[list[str], Any]]:
+    """A command with the words that call it, or all that a noun holds."""
+    if not hasattr(command, "commands"):
+        return [(words, command)]
+    return [found for word, verb in command.commands.items() for found in verbs_of([*words, word], verb)]
 
 
 @pytest.mark.parametrize("words", words_of(elsewhere=False), ids=" ".join)
@@ -261,8 +263,7 @@ def test_commands_for_the_machine_itself(words):
     from llmgw.cli.options import given
     from llmgw.errors import BadRequest
 
-    command = load(words[0])
-    verb = getattr(command, "commands", {words[-1]: command})[words[-1]]
+    [verb] = [verb for found, verb in verbs_of(words[:1], load(words[0])) if found == words]
     ctx = verb.make_context(words[-1], [], parent=None, resilient_parsing=True)
     assert root().name == "llmgw"
     given.url = "https://gateway.example"

@@ -130,6 +130,7 @@ def test_the_starter_is_valid_and_says_the_defaults(paths: Paths) -> None:
         "killswitch": {},
         "loops": {},
         "alerts": {},
+        "cache": {"exact": {}, "idempotency": {}, "semantic": {}},
         "ledger": {},
     }
     real = text.partition("\n# A provider:")[0] + text[text.index("\n[tiers]") :]

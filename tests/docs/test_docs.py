@@ -15,6 +15,7 @@ from support.program import ROOT
 from llmgw.cli import app as cli
 from llmgw.cli.options import global_params
 from llmgw.cli.programs import PROGRAMS
+from llmgw.rules import caching
 
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md"), *(ROOT / "examples").glob("*.md")])
@@ -70,6 +71,12 @@ def test_every_header_is_explained(generator):
     }
 
     assert generator.headers_in_code() == ours
+
+
+def test_every_rule_of_the_caches_is_explained(generator):
+    """The reasons for which the caches pass a request by, and the kinds of answers, are those of the code."""
+    assert generator.passed_by() == generator.PASSED_BY.keys()
+    assert {caching.USUAL, caching.DETERMINISTIC, caching.DATED} == generator.KINDS.keys()
 
 
 def test_every_program_has_a_page():

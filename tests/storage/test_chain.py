@@ -190,7 +190,7 @@ def test_older_ledger_is_chained_from_its_next_request_on(tmp_path):
     """Rows from before there was a chain are taken as they stand; what follows is proven, and it is told from when."""
     path = tmp_path / "llmgw.db"
     write(path, 1, 3)
-    sql(path, "; ".join(["DROP TABLE links", *dict(schema.STEPS)["0003_chain"]]))
+    sql(path, "; ".join(["DROP TABLE links", *dict(schema.STEPS)["0004_chain"]]))
     assert span(path) == ("", 0, None)
     write(path, 4, 6)
     assert findings(path) == []

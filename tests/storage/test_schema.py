@@ -18,7 +18,7 @@ from support.ledger_words import NOON, a_hold, a_request, an_outcome, standing_c
 from llmgw.domain.budget import Budget, Window
 from llmgw.domain.scope import parse_scope
 from llmgw.errors import ConfigInvalid, Unavailable
-from llmgw.storage import ledger, rows, schema
+from llmgw.storage import schema
 from llmgw.storage.budgets import Budgets
 from llmgw.storage.control import Control
 from llmgw.storage.database import Database
@@ -86,23 +86,37 @@ def test_upgrade_leaves_a_backup(tmp_path, monkeypatch):
         assert copy.execute("SELECT value FROM settings").fetchone() == ("yes",)
 
 
+def _copy_rows(source, target):
+    """Put every row into a database of an older release, without the columns that it does not know."""
+    with closing(sqlite3.connect(target)) as connection:
+        connection.execute("ATTACH ? AS source", (str(source),))
+        tables = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            if table.startswith(("_", "sqlite_")):
+                continue
+            known = ", ".join(f'"{row[1]}"' for row in connection.execute(f"PRAGMA main.table_info({table})"))
+            connection.execute(f"DELETE FROM main.{table}")
+            connection.execute(f"INSERT INTO main.{table} ({known}) SELECT {known} FROM source.{table}")
+        connection.commit()
+
+
 def test_upgrade_from_the_first_step_keeps_everything(tmp_path, monkeypatch):
     """A ledger with a key and a settled call, written before there were budgets, is whole after the upgrade."""
-    path = tmp_path / "llmgw.db"
+    path, today = tmp_path / "llmgw.db", tmp_path / "today" / "llmgw.db"
 
     async def a_call():
-        ledger = Ledger.open(path, "old", standing_clock())
+        ledger = Ledger.open(today, "old", standing_clock())
         await ledger.hold(a_hold(7))
         await ledger.settle(an_outcome(7), a_request(7))
         ledger.close()
 
+    asyncio.run(a_call())
+    with Control(today, standing_clock()) as control:
+        _, token = control.create("ci")
     with monkeypatch.context() as older:
         older.setattr(schema, "STEPS", schema.STEPS[:1])
-        older.setattr(ledger, "extend", lambda connection, count: None)
-        older.setattr(rows, "add_sums", lambda connection, targets, sums: None)
-        asyncio.run(a_call())
-        with Control(path, standing_clock()) as control:
-            _, token = control.create("ci")
+        Database.open(path).close()
+    _copy_rows(today, path)
     assert version(path) == 1
 
     with Control(path, standing_clock()) as control:

@@ -14,16 +14,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
+from llmgw.config.model import Cache, ExactCache, Idempotency, SemanticCache
 from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.route import Tier
 from llmgw.providers.base import Upstream
 from llmgw.providers.registry import providers
 from llmgw.rules.planning import Offer, Plan
-from llmgw.service.run import Launch, run
+from llmgw.service.launch import Launch
+from llmgw.service.run import run
 from llmgw.storage.control import Control
 from llmgw.storage.rows import STATES
 
 SECRET = "test-secret-of-the-gateway"
+
+NO_CACHES = Cache(
+    exact=ExactCache(enabled=False), idempotency=Idempotency(ttl=""), semantic=SemanticCache(mode="off")
+)
+"""What a gateway of a test starts with: most tests send equal requests and mean each of them."""
 
 
 def upstream(name: str, url: str, **changes: Any) -> Upstream:
@@ -83,6 +90,7 @@ class RunningGateway:
                 "plan": plan_of(upstreams, aliases or {}),
                 "secret": SECRET,
                 "drain_seconds": 2,
+                "cache": NO_CACHES,
             }
             | launch
         )

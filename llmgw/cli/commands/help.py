@@ -81,11 +81,13 @@ def _tree(root: Any) -> None:
     tree = [
         _branch(root, root.command.get_command(root, name), name) for name in root.command.list_commands(root)
     ]
-    lines = []
-    for branch in tree:
-        lines.append(f"{branch['name']:<12}{branch['summary']}")
-        lines += [f"  {verb['name']:<10}{verb['summary']}" for verb in branch["commands"]]
+    lines = [line for branch in tree for line in _drawn(branch, 0)]
     output.record({"commands": tree}, ident="commands", text="\n".join(lines))
+
+
+def _drawn(branch: dict[str, Any], depth: int) -> list[str]:
+    line = f"{'  ' * depth + branch['name']:<12}{branch['summary']}"
+    return [line, *(below for verb in branch["commands"] for below in _drawn(verb, depth + 1))]
 
 
 def _branch(parent: Any, command: Any, name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from llmgw.cli import completing, notices, output, prompts
 from llmgw.cli.amounts import parse_rate
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_moment
-from llmgw.config.spans import NANO, parse_span
+from llmgw.domain.spans import NANO, parse_span
 from llmgw.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llmgw.desk.keys import NewKey
 
 PLACE = "CONTROL", 3
-ELSEWHERE = ("list", "create", "show", "rotate", "revoke")
+ELSEWHERE = ("list", "create", "show", "set", "rotate", "revoke")
 
 app = typer.Typer()
 
@@ -84,6 +84,9 @@ def create(
     admin: Annotated[
         bool, typer.Option("--admin", help="It may also use /admin/... of the gateway.")
     ] = False,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Whether caches answer it and remember its answers.")
+    ] = True,
     from_stdin: Annotated[bool, typer.Option("--from-stdin", help="Take the key from stdin.")] = False,
     from_file: Annotated[
         Path | None,
@@ -109,6 +112,7 @@ def create(
         tags=tuple(tag or ()),
         expires_at=_end(expires, time.time_ns()) if expires else UNSET,
         admin=admin,
+        cache=cache,
         key=_brought(from_stdin, from_file),
         budget=_ceiling(budget) if budget else None,
     )
@@ -129,6 +133,32 @@ def show(name: Name) -> None:
 
     with gateway() as there:
         output.record(to_builtins(there.ask(ShowKey(name=name))))
+
+
+@app.command("set")
+def set_key(
+    name: Name,
+    cache: Annotated[
+        bool | None,
+        typer.Option(
+            "--cache/--no-cache",
+            help="Whether caches answer it and remember its answers.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Change what holds for a key, from its next request on.
+
+    Examples:
+      llmgw key set chat --no-cache
+    """
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.keys import ChangeKey
+
+    if cache is None:
+        raise BadRequest("change what of it?", hint="as `llmgw key set NAME --no-cache`")
+    with gateway() as there:
+        output.record(to_builtins(there.ask(ChangeKey(name=name, cache=cache))))
 
 
 @app.command()

@@ -11,8 +11,8 @@ from msgspec import to_builtins
 
 from llmgw.cli import notices, output
 from llmgw.cli.options import bold
-from llmgw.config.spans import parse_span
 from llmgw.domain.money import format_usd
+from llmgw.domain.spans import parse_span
 from llmgw.errors import GatewayError, NotRunning, TimedOut
 
 PLACE = "GATEWAY", 4

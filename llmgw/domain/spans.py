@@ -1,4 +1,4 @@
-"""Spans of time as people type them: ``90s``, ``10m``, ``24h``, ``7d``, ``2w``, ``1h30m``."""
+"""Spans of time as people type them: ``10m``, ``24h``, ``7d``, ``1h30m``."""
 
 from __future__ import annotations
 

@@ -1,0 +1,105 @@
+"""After a call is over and its caller has everything: what came back is written down, if it is worth being given again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmgw.domain.cache import PROMPT_LENGTH, Entry, Stored, Wire
+from llmgw.domain.chat import ToolCall
+from llmgw.domain.usage import Usage
+from llmgw.rules.caching import may_keep
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from llmgw.gates.caches import Caches, Known
+    from llmgw.gates.joining import Flight
+    from llmgw.gates.state import Call
+    from llmgw.rules.caching import Rules
+    from llmgw.storage.answers import AnswerStore
+
+
+def land(caches: Caches, call: Call, loop: asyncio.AbstractEventLoop) -> None:
+    """End a leader's flight and have its answer remembered; until it is, the flight itself answers."""
+    flight, known = call.flight, call.known
+    if flight is None or known is None:
+        return
+    name = known.asked.fingerprint
+    if caches.flights.get(name) is flight:
+        del caches.flights[name]
+    flight.end()
+    if not (call.control.write and _is_good(flight)):
+        return
+    rules = caches.rules
+
+    def write(store: AnswerStore) -> None:
+        try:
+            stored = stored_of(flight, known, rules)
+            if stored is not None:
+                (number,) = store.put_all([stored])
+                if caches.semantic is not None and call.sight is not None:
+                    loop.call_soon_threadsafe(caches.semantic.stored, call.sight, number, stored.answer)
+        finally:
+            loop.call_soon_threadsafe(forget)
+
+    def forget() -> None:
+        if caches.landed.get(name) is flight:
+            del caches.landed[name]
+
+    caches.memory.drop(name)
+    caches.landed[name] = flight
+    if not caches.keeper.submit(write, flight.size):
+        forget()
+
+
+def _is_good(flight: Flight) -> bool:
+    """Whether a call ended well and nothing of its request was lost on the way."""
+    call, crossing = flight.call, flight.crossing
+    lossless = crossing is not None and not crossing.dropped and not crossing.warning
+    return call.replied and call.status == 200 and not call.error and flight.whole and lossless
+
+
+def entry_of(flight: Flight, known: Known, rules: Rules) -> Entry:
+    """The entry of the answer that a call brought."""
+    call = flight.call
+    tried = call.tried
+    return Entry(
+        fingerprint=known.asked.fingerprint,
+        context=known.asked.context,
+        tenant=call.key.tenant,
+        key_id=call.key.id,
+        key_name=call.key.name,
+        tags=",".join(sorted(filter(None, [*call.tags.split(","), known.file and f"file:{known.file}"]))),
+        model_asked=call.peek.model,
+        provider=tried["provider"],
+        model=tried["model"],
+        tier=tried["tier"],
+        kind=known.kind,
+        prompt=known.asked.prompt[:PROMPT_LENGTH],
+        created_at=call.started_at,
+        expires_at=call.started_at + rules.lifetime(known.kind),
+        cost=call.cost,
+        latency_us=call.latency_us,
+        usage=tried.get("usage", Usage()),
+    )
+
+
+def stored_of(flight: Flight, known: Known, rules: Rules) -> Stored | None:
+    """What is to be remembered of a call that is over; None where its answer is not for others."""
+    answer = flight.answer() if _is_good(flight) else None
+    if answer is None or not may_keep(answer, rules):
+        return None
+    wire = None if any(isinstance(part, ToolCall) for part in answer.choices[0].parts) else _wire(flight)
+    return Stored(entry_of(flight, known, rules), answer, wire)
+
+
+def _wire(flight: Flight) -> Wire | None:
+    """The bytes that the first caller got, where they passed through as they came."""
+    call, destination = flight.call, flight.destination
+    if destination is None or destination.dialect.name != call.dialect.name:
+        return None
+    chunks, peek = flight.chunks, call.peek
+    if flight.stream:
+        tap = destination.dialect.tap(peek, destination.upstream)
+        chunks = [tap.feed(chunk) for chunk in chunks]
+    return Wire(call.dialect.name, flight.stream, flight.stream and peek.include_usage, b"".join(chunks))

@@ -1,0 +1,204 @@
+"""Which requests the caches may answer and which answers they may keep: pure rules, each with its reason.
+
+In doubt a request passes the caches by: what a hit saves is never worth an answer that a call would not have given.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from llmgw.domain.cache import CacheControl
+from llmgw.domain.chat import FinishReason, RedactedThinking, Text, Thinking, ToolCall
+from llmgw.domain.clock import Nanoseconds
+from llmgw.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmgw.domain.chat import ChatAnswer
+
+Json = dict[str, Any]
+
+SECOND = 10**9
+
+USUAL, DETERMINISTIC, DATED = "usual", "deterministic", "dated"
+"""Kinds of answers by how long they live."""
+
+LIVE = frozenset(
+    {"web_search_options", "search_parameters", "plugins", "mcp_servers", "container", "tool_resources"}
+)
+"""Members that let a model look things up while it answers."""
+
+STATEFUL = frozenset(
+    {
+        "previous_response_id",
+        "conversation",
+        "background",
+        "context_management",
+        "audio",
+        "modalities",
+        "logprobs",
+    }
+)
+"""Members that lean on what a provider remembers, or ask for what no remembered answer holds."""
+
+WORDS = frozenset({"text", "tool_use", "tool_result", "thinking", "redacted_thinking", "refusal"})
+"""Kinds of content parts that are no attachment."""
+
+_DATED = re.compile(
+    r"\b(?:today|tonight|yesterday|tomorrow|now|nowadays|currently|current|latest|recent(?:ly)?|news|"
+    r"this (?:week|month|year|morning|evening)|what (?:time|day|date)|weather|"
+    r"heute|gestern|morgen|jetzt|gerade|aktuell\w*|neueste\w*|derzeit|diese[rsn]? (?:woche|monat|jahr)|wetter|uhrzeit|"
+    r"aujourd'hui|maintenant|demain|actuel\w*|hoy|ahora|ayer|mañana|actualmente|oggi|adesso|ieri|domani)\b",
+    re.IGNORECASE,
+)
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """What the operator allows; spans are nanoseconds."""
+
+    ttl: Nanoseconds
+    ttl_deterministic: Nanoseconds
+    ttl_dated: Nanoseconds
+    max_temperature: float
+    tools: bool
+    images: bool
+
+    def lifetime(self, kind: str) -> Nanoseconds:
+        if kind == DETERMINISTIC:
+            return self.ttl_deterministic
+        return self.ttl_dated if kind == DATED else self.ttl
+
+
+def passes_by(tree: Json, rules: Rules) -> str:
+    """Why the caches must not answer this request; an empty text when they may."""
+    temperature, n = tree.get("temperature"), tree.get("n", 1)
+    if isinstance(temperature, int | float) and temperature > rules.max_temperature:
+        return "temperature"
+    if n != 1:
+        return "n"
+    if live := sorted(LIVE & tree.keys()):
+        return live[0]
+    if stateful := sorted(name for name in STATEFUL & tree.keys() if tree[name] not in (False, ["text"], [])):
+        return stateful[0]
+    if tree.get("store") is True:
+        return "store"
+    tools = [*_list(tree.get("tools")), *_list(tree.get("functions"))]
+    if tools and not (rules.tools and all(map(_is_function, tools))):
+        return "tools"
+    attached = [part for part in _parts(tree.get("messages")) if part.get("type") not in WORDS]
+    if attached and not rules.images:
+        return "images"
+    return "remote" if any(map(_is_remote, attached)) else ""
+
+
+def kind_of(tree: Json) -> str:
+    """How long an answer to this request may live."""
+    asked = (
+        text
+        for message in _list(tree.get("messages"))
+        if isinstance(message, dict) and message.get("role") == "user"
+        for text in _texts(message.get("content"))
+    )
+    if any(_DATED.search(text) for text in asked):
+        return DATED
+    return DETERMINISTIC if tree.get("temperature") == 0 else USUAL
+
+
+def may_keep(answer: ChatAnswer, rules: Rules) -> bool:
+    """Whether an answer is whole and good, and neutral words hold all of it."""
+    if len(answer.choices) != 1 or (answer.usage is not None and answer.usage.searches):
+        return False
+    choice = answer.choices[0]
+    reasons = {FinishReason.STOP, FinishReason.TOOL_CALLS} if rules.tools else {FinishReason.STOP}
+    holds = Text | Thinking | RedactedThinking | (ToolCall if rules.tools else Text)
+    said = any(isinstance(part, Text | ToolCall) for part in choice.parts)
+    return (
+        choice.finish_reason in reasons
+        and said
+        and choice.logprobs is None
+        and all(isinstance(part, holds) for part in choice.parts)
+        and not answer.extra.keys() & {"citations", "search_results", "stop_details"}
+    )
+
+
+def read_control(headers: dict[bytes, bytes]) -> CacheControl:
+    """What ``cache-control`` and ``x-llmgw-cache`` ask for; BadRequest for a word of ours that is none."""
+    read = write = True
+    only, max_age = False, None
+    for directive in headers.get(b"cache-control", b"").decode("latin-1").lower().split(","):
+        name, _, value = directive.strip().partition("=")
+        if name == "no-cache":
+            read = False
+        elif name == "no-store":
+            read = write = False
+        elif name == "only-if-cached":
+            only = True
+        elif name == "max-age" and value.strip('"').isdecimal():
+            max_age = int(value.strip('"')[:12]) * SECOND
+    match headers.get(b"x-llmgw-cache", b"").decode("latin-1").strip().lower():
+        case "no-store":
+            read = write = False
+        case "refresh":
+            read = False
+        case "only":
+            only, read = True, True
+        case "":
+            pass
+        case other:
+            raise BadRequest(
+                f"`x-llmgw-cache` is no-store, only or refresh, not {other[:40]!r}", param="x-llmgw-cache"
+            )
+    return CacheControl(read, write, only, max_age)
+
+
+def _is_function(tool: Any) -> bool:
+    return isinstance(tool, dict) and tool.get("type", "function") in ("function", "custom")
+
+
+def _is_remote(part: Json) -> bool:
+    """Whether a picture or document lies elsewhere, where it may change."""
+    return any(
+        isinstance(text, str) and (text.startswith(("http:", "https:")) or name == "file_id")
+        for name, text in _strings(part)
+    )
+
+
+def _strings(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _strings(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _strings(each, name)
+    else:
+        yield name, value
+
+
+def _parts(messages: Any) -> Iterator[Json]:
+    """Every content part of every turn, those inside a tool's result too."""
+    for message in _list(messages):
+        if isinstance(message, dict):
+            yield from _inner(message.get("content"))
+
+
+def _inner(content: Any) -> Iterator[Json]:
+    for part in _list(content):
+        if isinstance(part, dict):
+            yield part
+            yield from _inner(part.get("content"))
+
+
+def _texts(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    for part in _inner(content):
+        if isinstance(part.get("text"), str):
+            yield part["text"]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,120 @@
+"""The file of the caches: its tables, and opening it. It holds nothing that is worth keeping through an upgrade."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from typing import TYPE_CHECKING, Self
+
+from llmgw.domain.clock import SYSTEM_CLOCK
+from llmgw.errors import ConfigInvalid
+from llmgw.storage.database import BUSY_SECONDS, Database, error_code
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from llmgw.domain.clock import Clock
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "cache.db"
+"""Beside the ledger's database."""
+
+APPLICATION_ID = 0x6C6C6763
+"""``llgc`` in the file's header."""
+
+VERSION = 1
+"""Of the tables below. A file of another version is emptied: whatever is in it can be asked for again."""
+
+_TABLES = (
+    # used_at is when it was stored or hit last, by which the least recently used goes first.
+    """CREATE TABLE entries (
+    id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL UNIQUE, context BLOB NOT NULL, tenant TEXT NOT NULL,
+    key_id INTEGER NOT NULL, key_name TEXT NOT NULL, tags TEXT NOT NULL, model_asked TEXT NOT NULL,
+    provider TEXT NOT NULL, model TEXT NOT NULL, tier TEXT NOT NULL, kind TEXT NOT NULL, prompt TEXT NOT NULL,
+    created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, size INTEGER NOT NULL,
+    hits INTEGER NOT NULL DEFAULT 0, last_hit_at INTEGER, used_at INTEGER NOT NULL,
+    pinned INTEGER NOT NULL DEFAULT 0, cost INTEGER, saved INTEGER NOT NULL DEFAULT 0,
+    latency_us INTEGER NOT NULL, usage BLOB NOT NULL, "group" INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE INDEX entries_used ON entries (used_at) WHERE pinned = 0",
+    "CREATE INDEX entries_expiry ON entries (expires_at) WHERE pinned = 0",
+    "CREATE INDEX entries_context ON entries (context)",
+    # Apart from the rest of an entry, so that counting a hit does not write the answer again.
+    """CREATE TABLE bodies (
+    id INTEGER PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE, checksum BLOB NOT NULL,
+    body BLOB NOT NULL)""",
+    # Answers kept under an idempotency key; scope is a digest of tenant and key.
+    """CREATE TABLE replays (
+    scope BLOB PRIMARY KEY, body_hash BLOB NOT NULL, status INTEGER NOT NULL, content_type TEXT NOT NULL,
+    checksum BLOB NOT NULL, body BLOB NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL)
+    WITHOUT ROWID""",
+    "CREATE INDEX replays_expiry ON replays (expires_at)",
+    # The semantic cache's: a byte a dimension by the static table and by the embedder, what judges have learnt (no
+    # texts), and what was judged lately.
+    """CREATE TABLE vectors (
+    entry_id INTEGER PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE, screener TEXT NOT NULL,
+    screen BLOB NOT NULL, embedder TEXT NOT NULL, vector BLOB)""",
+    "CREATE TABLE judges (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE sightings (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, tenant TEXT NOT NULL, prompt TEXT NOT NULL,
+    entry_id INTEGER NOT NULL, other TEXT NOT NULL, cosine REAL NOT NULL, score REAL NOT NULL,
+    outcome TEXT NOT NULL, "right" INTEGER)""",
+    # What happened in each hour: hits, what they saved, what was evicted.
+    """CREATE TABLE counters (
+    hour INTEGER, tenant TEXT, name TEXT, value INTEGER NOT NULL, PRIMARY KEY (hour, tenant, name))
+    WITHOUT ROWID""",
+)
+
+
+class AnswerFile(Database):
+    """The file at ``path``; one that is damaged is set aside and begun anew."""
+
+    @classmethod
+    def open(cls, path: Path, *, readonly: bool = False, clock: Clock = SYSTEM_CLOCK) -> Self:
+        try:
+            return super().open(path, readonly=readonly, clock=clock)
+        except ConfigInvalid as error:
+            cause = error.__cause__
+            damaged = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+            if readonly or cause is None or error_code(cause) not in damaged:
+                raise
+        log.warning("%s is damaged: it is kept as %s.damaged and begun anew", path, path.name)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        path.replace(path.with_name(path.name + ".damaged"))
+        return super().open(path, readonly=readonly, clock=clock)
+
+    def connect(self, *, readonly: bool = False, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+        """See Database. Nothing waits for the disk: a checksum in each entry tells what a power cut tore."""
+        connection = super().connect(readonly=readonly, timeout=timeout)
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def is_current(self, connection: sqlite3.Connection) -> bool:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+        if application != APPLICATION_ID and not empty:
+            raise ConfigInvalid(f"{self.path} is the database of another program", hint="move it away")
+        return bool(version == VERSION)
+
+    def bring_up(self, connection: sqlite3.Connection, clock: Clock) -> None:  # noqa: ARG002 (no backup is dated)
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if not self.is_current(connection):
+                for (name,) in connection.execute(
+                    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+                ).fetchall():
+                    connection.execute(f'DROP TABLE "{name}"')
+                for statement in _TABLES:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")

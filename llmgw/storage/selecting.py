@@ -1,0 +1,58 @@
+"""A selector of remembered answers as SQL."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmgw.domain.cache import Selector
+    from llmgw.domain.clock import Nanoseconds
+
+_CONDITIONS = {
+    "tenant": "tenant = :tenant",
+    "key": "key_name = :key",
+    "tag": "instr(',' || tags || ',', ',' || :tag || ',') > 0",
+    "model": "(model GLOB :model OR model_asked GLOB :model OR provider || '/' || model GLOB :model)",
+    "older_than": "created_at < :now - :older_than",
+    "newer_than": "created_at >= :now - :newer_than",
+    "text": "instr(lower(prompt), lower(:text)) > 0",
+    "ids": "id IN (SELECT value FROM json_each(:ids))",
+    "kind": "kind = :kind",
+    "unused": "hits = 0",
+    "files": "(EXISTS (SELECT 1 FROM json_each(:in_prompt) WHERE instr(prompt, value)) "
+    "OR EXISTS (SELECT 1 FROM json_each(:in_tags) WHERE instr(',' || tags || ',', value)))",
+}
+"""What each condition of a selector means."""
+
+
+def where(selector: Selector, now: Nanoseconds) -> tuple[str, dict[str, Any]]:
+    """The condition behind ``WHERE``, and its values by name."""
+    values = {name: getattr(selector, name) for name in _CONDITIONS}
+    given = {name: value for name, value in values.items() if value is not None and value is not False}
+    values = {**given, "now": now}
+    if selector.ids is not None:
+        values["ids"] = _json(selector.ids)
+    if selector.files is not None:
+        values |= _needles(selector.files)
+    return " AND ".join(_CONDITIONS[name] for name in given) or "1", values
+
+
+def _needles(files: Sequence[str]) -> dict[str, str]:
+    """What to look for in prompts and in tags to find these paths.
+
+    One of a tag and of a file given may be absolute and the other relative to some folder, so the longer one counts
+    where it ends in the shorter.
+    """
+    parts = [PurePath(file).parts for file in files]
+    ends = {"/".join(each[start:]) for each in parts for start in range(len(each))}
+    tags = [*(f",file:{end}," for end in ends), *(f"/{'/'.join(each).lstrip('/')}," for each in parts)]
+    return {"in_prompt": _json(files), "in_tags": _json(tags)}
+
+
+def _json(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()

@@ -1,0 +1,311 @@
+"""An equal request is answered from memory: at no cost, in the caller's form, with a row that says so. # D-13 D-11"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import anthropic
+import openai
+import pytest
+from support.budgets import budget
+from support.caches import Cached, options
+from support.fake_server import Behaviour
+
+from llmgw.domain.cache import Selector
+from llmgw.storage.budgets import Budgets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.fake_anthropic import FakeAnthropic
+    from support.fake_openai import FakeOpenAI
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic) -> Iterator[Cached]:
+    with Cached(tmp_path, fake_openai, fake_anthropic) as running:
+        yield running
+
+
+def test_a_second_equal_request_is_answered_without_a_call(gateway: Cached, fake_openai: FakeOpenAI) -> None:
+    """The same request again costs nothing, reaches nobody and says so in its headers and its row."""
+    first, second = gateway.chat(), gateway.chat()
+    assert first.headers["x-llmgw-cache"] == "miss"
+    assert second.headers["x-llmgw-cache"] == "exact"
+    assert second.headers["x-llmgw-cost"] == "0"
+    assert second.headers["age"] == "0"
+    assert second.headers["x-llmgw-target"] == first.headers["x-llmgw-target"]
+    one, other = first.json(), second.json()
+    assert one["id"] != other["id"]
+    assert one.pop("id")
+    assert other.pop("id").startswith("chatcmpl-")
+    assert abs(other.pop("created") - time.time()) < 20
+    assert one.pop("created")
+    assert one == other
+    assert len(fake_openai.chats) == 1
+    row, hit = gateway.requests()
+    assert (row["cache"], hit["cache"]) == ("miss", "exact")
+    assert (hit["cost"], hit["attempts"], hit["status"]) == (0, 0, 200)
+    assert hit["saved"] == row["cost"] > 0
+    assert (hit["provider"], hit["model"], hit["tier"]) == (row["provider"], row["model"], row["tier"])
+    assert len(gateway.attempts()) == 1
+
+
+def of_stream(text: str) -> list[dict[str, Any]]:
+    """The events of an OpenAI stream."""
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+
+
+def said(events: list[dict[str, Any]]) -> str:
+    return "".join(each["choices"][0]["delta"].get("content") or "" for each in events if each["choices"])
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_plain_answer_is_replayed_as_a_stream_and_the_other_way_round(
+    gateway: Cached, fake_openai: FakeOpenAI, first: bool
+) -> None:
+    """Both forms of one question cost one call, and a replayed stream comes in several events."""
+    fake_openai.default = Behaviour(text="A long answer of many words, said piece by piece. " * 5)
+    gateway.chat(stream=first, stream_options={"include_usage": True} if first else None)
+    plain, stream = gateway.chat(), gateway.chat(stream=True, stream_options={"include_usage": True})
+    assert plain.headers["x-llmgw-cache"] == stream.headers["x-llmgw-cache"] == "exact"
+    events = of_stream(stream.text)
+    assert said(events) == plain.json()["choices"][0]["message"]["content"] == fake_openai.default.text
+    assert len(events) >= 8
+    assert events[-1]["usage"]["completion_tokens"] == plain.json()["usage"]["completion_tokens"] == 7
+    assert stream.text.endswith("data: [DONE]\n\n")
+    assert len({each["id"] for each in events}) == 1
+    assert len(fake_openai.chats) == 1
+
+
+def neutral(answer: Any) -> Any:
+    return answer.model_copy(update={"id": "", "created": 0})
+
+
+def test_the_sdks_cannot_tell_a_hit_from_a_call(gateway: Cached) -> None:
+    """Objects of both SDKs, plain and streamed, are equal between call and hit but for id and time."""
+    ask: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Who is there?"}]}
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=gateway.token, max_retries=0) as client:
+        plain = [client.chat.completions.create(**ask) for _ in range(2)]
+        assert neutral(plain[0]) == neutral(plain[1])
+        assert plain[0].id != plain[1].id
+        again = ask | {"temperature": 0.1}
+        streams = [
+            [neutral(each) for each in client.chat.completions.create(**again, stream=True)] for _ in range(2)
+        ]
+        assert streams[0] == streams[1]
+    told: dict[str, Any] = {"model": "claude-x", "max_tokens": 50, "messages": ask["messages"]}
+    with anthropic.Anthropic(base_url=gateway.url, api_key=gateway.token, max_retries=0) as claude:
+        messages = [claude.messages.create(**told) for _ in range(2)]
+        assert messages[0].model_copy(update={"id": ""}) == messages[1].model_copy(update={"id": ""})
+        assert messages[0].id != messages[1].id
+        finals = []
+        for _ in range(2):
+            with claude.messages.stream(**told, system="Be brief.") as stream:
+                finals.append(stream.get_final_message().model_copy(update={"id": ""}))
+        assert finals[0] == finals[1]
+        with claude.messages.stream(**told) as stream:
+            assert stream.get_final_text() == messages[0].content[0].text
+    assert [row["cache"] for row in gateway.requests()] == ["miss", "exact"] * 4 + ["exact"]
+
+
+def test_answers_survive_a_restart(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+) -> None:
+    """What was remembered is still there for the next process, and its hits are counted."""
+    with Cached(tmp_path, fake_openai, fake_anthropic) as gateway:
+        gateway.chat()
+    with Cached(tmp_path, fake_openai, fake_anthropic) as gateway:
+        assert gateway.chat().headers["x-llmgw-cache"] == "exact"
+    with gateway.store() as store:
+        (entry,) = store.list()
+        assert (entry.hits, entry.saved) == (1, entry.cost)
+        assert (entry.prompt, entry.tenant, entry.model_asked, entry.kind) == (
+            "hi",
+            "default",
+            "gpt-4o",
+            "usual",
+        )
+    assert (tmp_path / "cache.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"finish": "length"},
+        {"finish": "content_filter"},
+        {"status": 500},
+        {"status": 400},
+        {"cut_after": 2, "stream": True},
+        {"error_after": 2, "stream": True},
+        {"tool_calls": (("look", {}),)},
+    ],
+    ids=str,
+)
+def test_no_bad_answer_is_remembered(gateway: Cached, fake_openai: FakeOpenAI, how: dict[str, Any]) -> None:
+    """Cut, refused, failed and broken answers, and calls of tools, are asked anew."""
+    stream = how.pop("stream", False)
+    fake_openai.default = Behaviour(**how)
+    for _ in range(2):
+        assert gateway.chat(stream=stream).headers["x-llmgw-cache"] == "miss"
+    assert len(fake_openai.chats) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"temperature": 1.5},
+        {"n": 2},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]},
+        {"web_search_options": {}},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}
+            ]
+        },
+    ],
+    ids=str,
+)
+def test_some_requests_pass_the_caches_by(gateway: Cached, body: dict[str, Any]) -> None:
+    """Wild sampling, several answers, tools, the live web and pictures that may change are never cached."""
+    for _ in range(2):
+        assert gateway.chat(**body).headers["x-llmgw-cache"] == "bypass"
+
+
+def test_answers_with_calls_of_tools_come_under_new_call_ids(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+) -> None:
+    """Where tools are allowed into the cache, a hit names its calls anew and repeats their arguments."""
+    fake_openai.default = Behaviour(tool_calls=(("look", {"at": "it"}), ("see", {})), text="")
+    tools = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in ("look", "see")]
+    with Cached(tmp_path, fake_openai, fake_anthropic, cache=options(tools=True)) as gateway:
+        answers = [gateway.chat(tools=tools) for _ in range(3)]
+    assert [each.headers["x-llmgw-cache"] for each in answers] == ["miss", "exact", "exact"]
+    calls = [each.json()["choices"][0]["message"]["tool_calls"] for each in answers]
+    assert [[call["function"] for call in each] for each in calls] == [
+        [call["function"] for call in calls[0]]
+    ] * 3
+    assert len({call["id"] for each in calls for call in each}) == 6
+
+
+@pytest.mark.parametrize(
+    ("headers", "verdict", "later"),
+    [
+        ({"cache-control": "no-cache"}, "miss", "exact"),
+        ({"cache-control": "no-store"}, "bypass", "exact"),
+        ({"cache-control": "max-age=0"}, "miss", "exact"),
+        ({"cache-control": "max-age=600"}, "exact", "exact"),
+        ({"x-llmgw-cache": "refresh"}, "miss", "exact"),
+        ({"x-llmgw-cache": "no-store"}, "bypass", "exact"),
+        ({"x-llmgw-cache": "only"}, "exact", "exact"),
+        ({"cache-control": "only-if-cached"}, "exact", "exact"),
+    ],
+    ids=str,
+)
+def test_callers_say_what_the_caches_may_do(
+    gateway: Cached, fake_openai: FakeOpenAI, headers: dict[str, str], verdict: str, later: str
+) -> None:
+    """The standard header and ours, on a request whose answer is remembered; a fresh answer replaces the old one."""
+    fake_openai.behave(text="old")
+    gateway.chat()
+    fake_openai.default = Behaviour(text="new")
+    time.sleep(0.01)
+    answer = gateway.chat(headers=headers)
+    assert answer.headers["x-llmgw-cache"] == verdict
+    again = gateway.chat()
+    assert again.headers["x-llmgw-cache"] == later
+    fresh = verdict == "miss"
+    assert again.json()["choices"][0]["message"]["content"] == ("new" if fresh else "old")
+
+
+def test_whoever_wants_only_the_cache_is_told_when_it_is_empty(
+    gateway: Cached, fake_openai: FakeOpenAI
+) -> None:
+    """No call is made, the error has a code of its own and asks SDKs not to try again."""
+    answer = gateway.chat(headers={"x-llmgw-cache": "only"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "cache_miss")
+    assert answer.headers["x-should-retry"] == "false"
+    assert gateway.chat(headers={"x-llmgw-cache": "sometimes"}).status_code == 400
+    assert fake_openai.chats == []
+
+
+def test_a_key_can_be_kept_out_of_the_caches(gateway: Cached, fake_openai: FakeOpenAI) -> None:
+    """Its calls are neither answered from memory nor remembered, from the next request on."""
+    gateway.chat()
+    with gateway.control as control:
+        token = control.create("private", cache=False)[1]
+        auth = {"authorization": f"Bearer {token}"}
+        for text in ("hi", "own", "own"):
+            assert gateway.chat(text, headers=auth).headers["x-llmgw-cache"] == "bypass"
+        control.allow_cache("private", True)
+        assert gateway.chat(headers=auth).headers["x-llmgw-cache"] == "exact"
+    assert len(fake_openai.chats) == 4
+
+
+def test_what_a_command_forgets_is_asked_anew(gateway: Cached, fake_openai: FakeOpenAI) -> None:
+    """A removal while the gateway runs counts on the very next request, also for answers at hand in memory."""
+    gateway.chat()
+    gateway.settled(1)
+    assert gateway.chat().headers["x-llmgw-cache"] == "exact"
+    with gateway.store() as store:
+        assert store.remove(Selector(text="HI")) == 1
+    assert gateway.chat().headers["x-llmgw-cache"] == "miss"
+
+
+def test_an_answer_lives_as_long_as_its_kind(gateway: Cached) -> None:
+    """Seven days where nothing is left to chance, an hour where the prompt speaks of today, else a day."""
+    gateway.chat("Say a word.")
+    gateway.chat("Say a word.", temperature=0)
+    gateway.chat("What is the weather today?", temperature=0)
+    gateway.settled(3)
+    with gateway.store() as store:
+        lives = {each.kind: (each.expires_at - each.created_at) // 10**9 for each in store.list()}
+    assert lives == {"usual": 86_400, "deterministic": 7 * 86_400, "dated": 3600}
+
+
+def test_a_spent_budget_still_leaves_what_is_remembered(gateway: Cached) -> None:
+    """A budget in cache-only mode refuses what would cost and gives what does not. # D-20"""
+    gateway.chat()
+    with gateway.control as control:
+        Budgets(control).set(budget("all", "day", hard=1, on_exceed="cache"))
+    assert gateway.chat().headers["x-llmgw-cache"] == "exact"
+    refused = gateway.chat("something else")
+    assert refused.status_code == 402
+    assert "only cached answers" in refused.text
+
+
+def test_gateway_meta_of_a_hit_says_what_it_saved(gateway: Cached) -> None:
+    """A caller who asks for it reads the verdict in the body too, plain and streamed."""
+    first = gateway.chat(context={"file_path": "a.py"}).json()["gateway_meta"]
+    meta = gateway.chat(context={"file_path": "a.py"}).json()["gateway_meta"]
+    assert (first["cache"], meta["cache"], meta["cost_nanousd"]) == ("miss", "exact", 0)
+    assert meta["saved_usd"] == first["cost_usd"]
+    stream = gateway.chat(context={"file_path": "a.py"}, stream=True)
+    assert '"cache":"exact"' in stream.text
+
+
+def test_a_cache_that_cannot_be_used_costs_nobody_an_answer(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a folder in the place of its file the gateway serves without it, and says so once."""
+    (tmp_path / "cache.db").mkdir()
+    with Cached(tmp_path, fake_openai, fake_anthropic) as gateway:
+        for _ in range(2):
+            answer = gateway.chat()
+            assert (answer.status_code, answer.headers["x-llmgw-cache"]) == (200, "bypass")
+        assert "cannot use" in gateway.health()["components"]["cache"]
+    assert sum("without a cache" in each.message for each in caplog.records) == 1
+
+
+def test_a_damaged_file_is_set_aside(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+) -> None:
+    """What is no database is kept under another name and a new one begun."""
+    (tmp_path / "cache.db").write_bytes(b"not a database at all" * 500)
+    with Cached(tmp_path, fake_openai, fake_anthropic) as gateway:
+        gateway.chat()
+        assert gateway.chat().headers["x-llmgw-cache"] == "exact"
+    assert (tmp_path / "cache.db.damaged").exists()
