@@ -8,13 +8,17 @@ import json
 import threading
 import time
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from support.fake_openai import FakeOpenAI
 from support.fake_server import Behaviour, Reply, Request
 from support.semantics import DATA, Semantic, semantic_options, willing_judge
+
+from llmgw.providers.embedding.minilm import FOLDER, MANIFEST, MODEL, Manifest
 
 if TYPE_CHECKING:
     from support.fake_anthropic import FakeAnthropic
@@ -137,3 +141,44 @@ def test_a_thread_with_too_much_to_do_is_passed_by(
         assert (answer.status_code, answer.headers["x-llmgw-cache"]) == (200, "miss")
     with gateway.store() as store:
         assert store.counters()["semantic_skipped"] == 2
+
+
+def test_minilm_reads_what_lies_near_and_is_remembered(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic, willing_judge: None
+) -> None:
+    """Where MiniLM is installed it decides; its vectors are in the file and serve after a restart."""
+    pytest.importorskip("onnxruntime")
+    graph = DATA / "artifacts" / "minilm_l6_int8_perchannel.onnx"
+    if not graph.exists():
+        pytest.skip("no shared data")
+    (tmp_path / FOLDER).mkdir()
+    content = graph.read_bytes()
+    (tmp_path / FOLDER / MODEL).write_bytes(content)
+    said = Manifest(
+        source="shared",
+        source_sha256="",
+        license="",
+        model_sha256=sha256(content).hexdigest(),
+        installed_at=0,
+    )
+    (tmp_path / FOLDER / MANIFEST).write_bytes(msgspec.json.encode(said))
+    options = semantic_options(embedder="auto")
+    with Semantic(tmp_path, fake_openai, fake_anthropic, cache=options) as gateway:
+        gateway.ask("How do I reset the password of my account?")
+        with gateway.store() as store:
+            assert store.connection.execute("SELECT vector FROM vectors").fetchall() == [(None,)]
+        gateway.chat(
+            "how can i reset the password of my account"
+        )  # while the model is loaded it may be passed by
+        gateway.quiet()
+    with Semantic(tmp_path, fake_openai, fake_anthropic, cache=options) as gateway:
+        gateway.semantic._embedder.read(["so that it is loaded"])  # type: ignore[union-attr,misc]
+        assert (
+            gateway.ask("How could I reset the password of my account").headers["x-llmgw-cache"] == "semantic"
+        )
+        assert gateway.semantic.index.has(1, "minilm")
+    with gateway.store() as store:
+        kept = store.connection.execute(
+            "SELECT embedder, length(vector) FROM vectors WHERE entry_id = 1"
+        ).fetchall()
+    assert kept == [("minilm", 384)]

@@ -22,8 +22,6 @@ SHARED = 0.5
 """Share of the shorter answer's content that the longer must have, where an embedding vouches for the rest."""
 ALIKE = 0.8
 """The same share where there is no embedding, each way."""
-LOOSE = 0.02
-"""How often two answers called equal are not: what :func:`equivalent` itself may be wrong by."""
 _SPACE = re.compile(r"\s+")
 _MARKS = re.compile(
     r"(?<!\w)[*_]{1,3}(?=\w)|(?<=\w)[*_]{1,3}(?!\w)|^\s*(?:#{1,6}|>|[*•-])\s+|`", re.MULTILINE

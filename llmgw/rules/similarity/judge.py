@@ -63,7 +63,7 @@ class _State(msgspec.Struct):
     mean: list[float]
     covariance: list[list[float]]
     risk: list[list[float]]
-    evidence: tuple[float, float]
+    evidence: tuple[float, float, float, float]
     hits: int
     audits: int
     groups: list[tuple[int, int, int, list[int]]]
@@ -150,8 +150,8 @@ class Judge:
                 VERSION,
                 self.calibration.mean.tolist(),
                 self.calibration.covariance.tolist(),
-                [counts.tolist() for counts in (risk.seen, risk.labels, risk.wrong)],
-                (risk.expected, risk.observed),
+                [counts.tolist() for counts in (risk.seen, risk.labels, risk.wrong, risk.heard)],
+                (risk.expected, risk.observed, float(risk.lately[0]), float(risk.lately[1])),
                 self._hits,
                 self._audits,
                 self.groups.dump(),
@@ -164,12 +164,13 @@ class Judge:
             mean, covariance, counts = np.array(kept.mean), np.array(kept.covariance), np.array(kept.risk)
         except (msgspec.DecodeError, ValueError):
             return
-        shapes = (self.calibration.mean.shape, self.calibration.covariance.shape, (3, *self.risk.seen.shape))
+        shapes = (self.calibration.mean.shape, self.calibration.covariance.shape, (4, *self.risk.seen.shape))
         if kept.version != VERSION or (mean.shape, covariance.shape, counts.shape) != shapes:
             return
         self.calibration.mean, self.calibration.covariance = mean, covariance
-        self.risk.seen, self.risk.labels, self.risk.wrong = counts
-        self.risk.expected, self.risk.observed = kept.evidence
+        self.risk.seen, self.risk.labels, self.risk.wrong, self.risk.heard = counts
+        self.risk.expected, self.risk.observed = kept.evidence[:2]
+        self.risk.lately = np.array(kept.evidence[2:])
         self._hits, self._audits = kept.hits, kept.audits
         self.groups.load(kept.groups)
         self.risk.decide()

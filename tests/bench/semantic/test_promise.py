@@ -29,10 +29,10 @@ def outcome(
 
 
 def test_the_static_table_alone_keeps_the_promise_on_support_questions() -> None:
-    """Two thousand customer questions: some are served, and hardly one wrongly."""
+    """Two thousand customer questions: some are served, and wrongly no more often than the promise and chance allow."""
     run = outcome("static", "bank", most=2_000)
     assert run.hits > 200
-    assert run.wrong <= 0.01 * run.hits + 4
+    assert run.wrong <= 0.01 * run.hits + 2 * (0.01 * run.hits) ** 0.5 + 2
 
 
 @pytest.mark.slow
@@ -43,7 +43,7 @@ def test_the_promise_holds_on_every_stream_in_every_order(embedder: str, name: s
     """Wrong hits stay within the promise and what chance allows; where nothing is safe next to nothing is served."""
     pytest.importorskip("onnxruntime")
     run = outcome(embedder, name, order)
-    assert run.wrong <= 0.01 * run.hits + 3 * (0.01 * run.hits) ** 0.5 + 2
+    assert run.wrong <= 0.01 * run.hits + 2 * (0.01 * run.hits) ** 0.5 + 2
     if name in {"bank", "clinc"}:
         assert run.hits > 0.4 * run.requests
 

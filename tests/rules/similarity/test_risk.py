@@ -48,6 +48,19 @@ def test_the_realised_rate_keeps_the_promise(ease: float, promise: float, trusti
     assert wrong <= promise * hits + 2 * math.sqrt(promise * max(hits, 1)) + 2
 
 
+@settings(max_examples=10, deadline=None)
+@given(steepness=st.floats(0.3, 2.0), middle=st.floats(-1.0, 6.0), seed=st.integers(0, 1_000))
+def test_without_a_prior_no_score_need_be_honest(steepness: float, middle: float, seed: int) -> None:
+    """From its own labels alone the promise is kept for any wrong rate that falls with the score, however overconfident."""
+    hits, wrong = served(
+        Risk(0.01, np.zeros((2, BINS))),
+        lambda score: 1 / (1 + math.exp(steepness * (score - middle))),
+        5_000,
+        seed,
+    )
+    assert wrong <= 0.01 * hits + 2 * math.sqrt(0.01 * max(hits, 1)) + 2
+
+
 @pytest.mark.parametrize("trusting", [True, False])
 def test_it_declines_where_nothing_is_safe(trusting: bool) -> None:
     """Where even the best candidates are wrong in one case of ten it soon serves nothing."""
