@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b32hexencode
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: no i, l, o, u."""
-_TO_CROCKFORD = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", ALPHABET.encode())
+_PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
+"""Two digits at a time: every answer carries an id, and the library's encoder costs twice as much."""
 
 _BEFORE_2027 = 1_798_761_600_000 * (2**22 - 2**18)
 """Older releases counted 2**22 ids a millisecond since 1970, which lets all of theirs lie below newer ones."""
@@ -128,7 +128,9 @@ def first_id(now: Nanoseconds) -> int:
 
 def show_id(number: int) -> str:
     """``req_`` and thirteen base-32 digits: sorts by time, is what headers and commands show."""
-    return "req_" + b32hexencode(number.to_bytes(10)).translate(_TO_CROCKFORD)[3:].decode()
+    digits = [ALPHABET[number >> 60]]
+    digits += [_PAIRS[number >> shift & 1023] for shift in (50, 40, 30, 20, 10, 0)]
+    return "req_" + "".join(digits)
 
 
 def read_id(text: str) -> int:

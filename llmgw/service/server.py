@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,7 +13,7 @@ from llmgw.errors import BadRequest, GatewayError
 from llmgw.providers.registry import caller_dialect
 
 if TYPE_CHECKING:
-    from asyncio import TimerHandle
+    from asyncio import AbstractEventLoop, TimerHandle, Transport
     from types import FrameType
 
 UNSENT: int | None = None
@@ -40,6 +40,42 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
 
+class Gathering:
+    """A transport that keeps what is written within one turn of the loop, so that a reply leaves in one piece.
+
+    uvicorn writes head and body apart, each a system call of its own, which on a loopback also runs the reader.
+    """
+
+    __slots__ = ("_loop", "_parts", "_transport")
+
+    def __init__(self, transport: Transport, loop: AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        elif parts:
+            self._transport.writelines(parts)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size() + sum(map(len, self._parts))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Protocol(HttpToolsProtocol):
     """One connection. It is closed when its head grows too large, or when it is begun and then left alone.
 
@@ -52,6 +88,9 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *given: Any, write_timeout: float, **named: Any) -> None:
         super().__init__(*given, **named)
         self._write_timeout = write_timeout
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(cast("Transport", Gathering(transport, self.loop)))
 
     def pause_writing(self) -> None:
         super().pause_writing()
