@@ -150,7 +150,9 @@ class LoopBreaker:
         await asyncio.to_thread(switch.keep, kill)
         switch.forget()
         switch.look(gateway)
-        if _is_pause(gateway, name):  # else somebody has thrown another
+        if _scope(name) not in switch.thrown:  # somebody was quick to lift it
+            self._pauses.pop(name, None)
+        elif _is_pause(gateway, name):  # else somebody has thrown another
             self._shown.add(name)
         await asyncio.sleep((until - gateway.clock.tick()) / SECOND)
         if self._pauses.get(name) == until:
