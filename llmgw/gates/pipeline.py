@@ -36,9 +36,9 @@ async def run(gateway: Gateway, call: Call) -> None:
         admit(gateway, call)
         await read(gateway, call)
         break_loop(gateway, call)
+        watch = _Watch(call)
         await throttle(gateway, call)
         await route(gateway, call)
-        watch = _Watch(call)
         await permit(gateway, call)
         if not (await recall(gateway, call) or await recognise(gateway, call)):
             must_be_cached(call)

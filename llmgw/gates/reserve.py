@@ -138,13 +138,15 @@ class Purse:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._wait
         held: Held | Refusal = refusal
-        again = False
+        name, again = refusal.budget.name, False
         while isinstance(held, Refusal) and held.waits and (left := end - loop.time()) > 0:
+            if again and held.budget.name != name:
+                self._lines.call(name)
             name = held.budget.name
             again = await self._lines.turn(name, left, again=again)
             held = self.reservations.admit(call.id, subject, call.started_at, cost, tokens)
-            if not isinstance(held, Refusal):
-                self._lines.call(name)
+        if again:  # whatever came of it, it stands there no longer
+            self._lines.call(name)
         return held
 
     def grow(self, held: Held, cost: NanoUSD, tokens: int) -> bool:

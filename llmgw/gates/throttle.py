@@ -115,13 +115,16 @@ class Throttle:
         begun = self._clock.tick()
         end = begun + round(self._wait * NANO)
         taken: Lease | Refusal = refusal
-        now, again = begun, False
+        bucket, now, again = refusal.held, begun, False
         while isinstance(taken, Refusal) and taken.held is not None and taken.wait and now < end:
-            again = await self._lines.turn(taken.held, min(taken.wait, end - now) / NANO, again=again)
-            bucket, now = taken.held, self._clock.tick()
-            taken = admit(meters, prompt, most, now)
-            if not isinstance(taken, Refusal):
+            if again and taken.held is not bucket:
                 self._lines.call(bucket)
+            bucket = taken.held
+            again = await self._lines.turn(bucket, min(taken.wait, end - now) / NANO, again=again)
+            now = self._clock.tick()
+            taken = admit(meters, prompt, most, now)
+        if again:  # whatever came of it, it stands there no longer
+            self._lines.call(bucket)
         return taken
 
     def close(self, lease: Lease, tokens: int, *, made: bool) -> None:

@@ -74,7 +74,7 @@ def read_span(text: str, now: Nanoseconds) -> Nanoseconds | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
-        except (ValueError, IndexError):  # the library lets the second one through for some texts
+        except (ValueError, IndexError, OverflowError):  # the last two by the library's own faults
             return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,8 @@ def _post(alerts: Alerts, notice: Notice) -> None:
     if alerts.secret:
         headers["authorization"] = f"Bearer {alerts.secret}"
     try:
-        status = httpx.post(alerts.webhook, content=body, headers=headers, timeout=TIMEOUT).status_code
+        with httpx.stream("POST", alerts.webhook, content=body, headers=headers, timeout=TIMEOUT) as reply:
+            status = reply.status_code  # what else it says has no end, maybe
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise AlertFailed(f"it cannot be reached ({type(error).__name__})") from None
     if status >= 300:
@@ -121,6 +123,7 @@ class Alerter:
     def __init__(self, alerts: Alerts, pauses: tuple[float, ...] = PAUSES) -> None:
         self._channels = dict(channels(alerts))
         self._pauses = pauses
+        self._threads = ThreadPoolExecutor(2 * AT_ONCE, "llmgw-alert")  # not those that throw the kill switch
         self._room = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
@@ -139,7 +142,7 @@ class Alerter:
     async def _deliver(self, name: str, notice: Notice) -> None:
         for pause in (*self._pauses, None):
             try:
-                await asyncio.to_thread(self._channels[name], notice)
+                await asyncio.get_running_loop().run_in_executor(self._threads, self._channels[name], notice)
             except AlertFailed as error:
                 if pause is None or not error.again:
                     log.error("alert %s: %s; not sent: %s", name, error, notice.message)  # noqa: TRY400

@@ -31,13 +31,14 @@ def _of(table: str, columns: str) -> str:
 
 
 _ROWS = (
-    f"SELECT seq, {_text(_of('requests', f'seq, {REQUEST}') + ', ' + _of('attempts', _ATTEMPT))}, id "  # noqa: S608
+    f"SELECT seq, {_text(_of('requests', f'seq, {REQUEST}') + ', ' + _of('attempts', _ATTEMPT))}, CAST(id AS INTEGER) "  # noqa: S608
     "FROM requests LEFT JOIN attempts ON request_id = id WHERE seq > {} ORDER BY seq, attempt"
 )
 _SINCE = _ROWS.format("?")
 _NEWEST = _ROWS.format("(SELECT max(seq) FROM requests) - ?")
 _WORDS = f"SELECT id, {_text(f'id, {DIMENSION}')} FROM dimensions WHERE id > ? ORDER BY id"  # noqa: S608
-_LINKS = "SELECT seq, dimension, hash FROM links ORDER BY seq"
+_LINKS = "SELECT seq, CAST(dimension AS INTEGER), CAST(hash AS BLOB) FROM links ORDER BY seq"
+"""An editor may have put anything anywhere."""
 _LAST = f"{_LINKS} DESC LIMIT 1"
 _BEGIN = "INSERT INTO links SELECT coalesce(max(seq), 0), 0, zeroblob(32) FROM requests"
 """The first link takes what was there before it as it stands."""

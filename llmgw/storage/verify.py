@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -106,9 +106,10 @@ _DAYS = f"""SELECT day FROM (
     SELECT dimension, bucket - bucket % {DAY}, -cost, -input_tokens - output_tokens FROM rollups)
     GROUP BY dimension, day HAVING sum(cost) <> 0 OR sum(tokens) <> 0 LIMIT :most"""  # noqa: S608 (own columns)
 _OVERALL = f"""SELECT bucket FROM (
-    SELECT bucket, {SUMS} FROM overall UNION ALL
-    SELECT bucket, {", ".join(f"-{name}" for name in SUMS.split(", "))} FROM rollups)
-    GROUP BY bucket HAVING {" OR ".join(f"sum({name}) <> 0" for name in SUMS.split(", "))}
+    SELECT bucket, dimension, {SUMS} FROM overall UNION ALL
+    SELECT bucket, dimension, {", ".join(f"-{name}" for name in SUMS.split(", "))} FROM rollups)
+    LEFT JOIN dimensions ON dimensions.id = dimension
+    GROUP BY bucket, provider, model, tier, cache, surface HAVING {" OR ".join(f"sum({name}) <> 0" for name in SUMS.split(", "))}
     LIMIT :most"""  # noqa: S608 (own columns)
 
 
@@ -118,21 +119,26 @@ def verify(connection: sqlite3.Connection, live: int) -> list[Finding]:
     connection.execute("BEGIN")  # all checks see one moment, whatever is written meanwhile
     try:
         findings = [
-            Finding(code, row[0], words.format(show_id(row[0]), *row[1:]))
+            Finding(code, number, words.format(show_id(number), *rest))
             for code, sql, words in _CHECKS
-            for row in connection.execute(sql, values)
+            for number, *rest in map(_numbered, connection.execute(sql, values))
         ]
-        for bucket, dimension in connection.execute(_ROLLUPS, values):
+        for bucket, dimension in map(_numbered, connection.execute(_ROLLUPS, values)):
             words = f"the roll-up of {bucket // 10**9} for dimension {dimension} differs from its requests"
             findings.append(Finding("rollup_differs", 0, words))
         for sql, name in ((_DAYS, "of the day"), (_OVERALL, "without callers")):
-            for (at,) in connection.execute(sql, values):
+            for (at,) in map(_numbered, connection.execute(sql, values)):
                 words = f"the sum {name} at {at // 10**9} differs from its roll-ups"
                 findings.append(Finding("sum_differs", 0, words))
         findings += map(_changed, islice(breaks(connection), MOST))
     finally:
         connection.execute("COMMIT")
     return findings
+
+
+def _numbered(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row that begins with a number, 0 where somebody put something else there."""
+    return (row[0] if isinstance(row[0], int) else 0, *row[1:])
 
 
 def _changed(found: Break) -> Finding:

@@ -81,6 +81,55 @@ def test_tokens_that_are_only_set_aside_are_waited_for(gateway: Budgeted) -> Non
     assert asyncio.run(crowd(gateway, 8)) == [200] * 8
 
 
+def test_whoever_leaves_while_waiting_is_not_asked_for(gateway: Budgeted, fake_openai: FakeOpenAI) -> None:
+    """A caller who hangs up while its call waits for tokens costs nothing: no provider is asked for it."""
+    with gateway.control as control:
+        tokens = Limit(scope=parse_scope("key:ci"), measure=Measure.TOKENS_PER_DAY, amount=1_000)
+        Limits(control).set(tokens)
+
+    async def scenario() -> None:
+        async with httpx.AsyncClient(base_url=gateway.url, headers=gateway.auth, timeout=30) as client:
+            body = {
+                "model": "gpt-4o-mini",
+                "max_tokens": 900,
+                "messages": [{"role": "user", "content": "hi"}],
+            }
+            first = asyncio.create_task(client.post(CHAT, json=body))
+            await asyncio.sleep(0.1)
+            second = asyncio.create_task(client.post(CHAT, json=body | {"max_tokens": 500}))
+            await asyncio.sleep(0.1)
+            second.cancel()
+            assert (await first).status_code == 200
+            await asyncio.sleep(0.2)
+
+    asyncio.run(scenario())
+    assert len(fake_openai.requests) == 1
+    assert [row["status"] for row in gateway.requests()] == [200]
+
+
+def test_whoever_gives_up_lets_the_next_one_try(gateway: Budgeted, fake_openai: FakeOpenAI) -> None:
+    """A call that turns out never to fit does not keep those behind it standing until their time is over."""
+    fake_openai.default = Behaviour(input_tokens=4_000, output_tokens=7, latency=0.5)
+    cost, least, most = 604_200, 623_400, 1_219_200  # of a small call, and what small and large ones hold
+    gateway.set(budget("key:ci", hard=cost + least))
+    assert max(cost + least, most) < 2 * least < cost + most
+
+    async def timed(client: httpx.AsyncClient, most: int, after: float) -> tuple[int, float]:
+        await asyncio.sleep(after)
+        body = {"model": "gpt-4o-mini", "max_tokens": most, "messages": [{"role": "user", "content": "hi"}]}
+        begun = time.monotonic()
+        return (await client.post(CHAT, json=body)).status_code, time.monotonic() - begun
+
+    async def scenario() -> list[tuple[int, float]]:
+        async with httpx.AsyncClient(base_url=gateway.url, headers=gateway.auth, timeout=30) as client:
+            calls = (7, 0.0), (1_000, 0.1), (7, 0.2)
+            return await asyncio.gather(*(timed(client, *call) for call in calls))
+
+    (first, _), (large, _), (small, seconds) = asyncio.run(scenario())
+    assert (first, large, small) == (200, 402, 200)
+    assert seconds < 1.3
+
+
 def test_a_place_in_line() -> None:
     """Whoever came first is called first; one who gives up passes the call on, and no line is left behind."""
 

@@ -47,7 +47,22 @@ def test_spans(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "-1", "nan", "inf", "1e9", "5 s", "m", "12:00", "0x10", "٣", "1s2"]
+    "text",
+    [
+        "",
+        "soon",
+        "-1",
+        "nan",
+        "inf",
+        "1e9",
+        "5 s",
+        "m",
+        "12:00",
+        "0x10",
+        "٣",
+        "1s2",
+        "Sun, 06 Nov 1994 08:49:37 -99999999999999999999",
+    ],
 )
 def test_what_is_no_span(text: str) -> None:
     """What says nothing of the kind is none, rather than zero."""

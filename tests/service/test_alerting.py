@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -144,6 +145,39 @@ def test_a_command_that_fails_is_logged(command: tuple[str, ...], caplog: pytest
 def test_nothing_is_configured() -> None:
     """Without a webhook and a command there is no way to send anything."""
     assert dict(channels(Alerts())) == {}
+
+
+def test_an_answer_without_an_end_is_not_read() -> None:
+    """A webhook that says yes and then talks on for ever has taken the alert."""
+
+    class Talking(Hook):
+        def other(self, request: Request) -> Reply:
+            return Reply(iter(lambda: time.sleep(0.01) or b"more " * 1000, b""))
+
+    with Talking() as hook:
+        begun = time.monotonic()
+        send(Alerts(webhook=hook.url), NOTICE)
+        assert time.monotonic() - begun < 3
+
+
+def test_alerts_that_hang_keep_nobody_from_the_kill_switch(tmp_path: Path, fake_openai: FakeOpenAI) -> None:
+    """While a webhook and a program take their time over many alerts, the switch is thrown at once. # D-21"""
+    openai = [upstream("openai", fake_openai.url + "/v1", models=("gpt-4o-mini",))]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        alerts = Alerts(webhook=f"http://127.0.0.1:{silent.getsockname()[1]}", command=("sleep", "9"))
+        with RunningGateway(tmp_path, openai, alerts=alerts) as gateway:
+            with gateway.control as control:
+                Budgets(control).set(*(Budget(scope=ALL, window=window, soft=1) for window in Window))
+            assert httpx.post(
+                gateway.url + "/v1/chat/completions", headers=gateway.auth, json=CALL
+            ).is_success
+            time.sleep(0.5)
+            begun = time.monotonic()
+            thrown = httpx.post(
+                gateway.url + "/admin/kill-switch?action=enable", headers=gateway.auth, timeout=30
+            )
+            assert thrown.is_success
+            assert time.monotonic() - begun < 1
 
 
 def test_a_budget_mark_is_alerted_once(tmp_path: Path, fake_openai: FakeOpenAI, hook: Hook) -> None:

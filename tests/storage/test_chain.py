@@ -126,6 +126,31 @@ def test_what_is_taken_away_or_moved_is_found(path, change, request_id, code):
     assert (request_id, code) in {(each.request_id, each.code) for each in findings(path)}
 
 
+ANOTHER_MODEL = """INSERT INTO dimensions
+    SELECT 99, '', '', 0, '', '', surface, provider, 'another', tier, cache FROM dimensions LIMIT 1;
+    UPDATE overall SET dimension = 99"""
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (ANOTHER_MODEL, "sum_differs"),
+        ("UPDATE overall SET bucket = 'x'", "sum_differs"),
+        ("UPDATE days SET day = 'x'", "sum_differs"),
+        ("UPDATE rollups SET bucket = 'x'", "rollup_differs"),
+        ("UPDATE requests SET id = 'x' WHERE id = 6", "changed"),
+        ("UPDATE attempts SET request_id = 'x' WHERE request_id = 6", "missing_request"),
+        ("UPDATE links SET dimension = 'x' WHERE seq = 1", "changed"),
+        ("UPDATE links SET hash = 'x' || hash WHERE seq = 6", "changed"),
+    ],
+)
+def test_what_makes_no_sense_is_found_too(path, change, code):
+    """Sums that were moved to another model are found, and so is a text where a number belongs."""
+    sql(path, change)
+    with Database.open(path) as database:
+        assert code in {each.code for each in verify(database.reader(), 0)}
+
+
 def test_row_that_was_slipped_in_is_found(path):
     """A request that somebody adds is not taken for one of the gateway's when that goes on, whatever its number."""
     copied = ", ".join(name for name in columns(path, "requests") if name not in {"seq", "id"})
