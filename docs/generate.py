@@ -35,7 +35,7 @@ from llmgw.cli.grammar import EXAMPLES
 from llmgw.cli.options import global_params
 from llmgw.config import environment
 from llmgw.config.model import Config
-from llmgw.config.values import entries_of, fields_of
+from llmgw.config.values import entries_of, fields_of, table_of
 from llmgw.gates import caches, credential, reply
 from llmgw.providers.dialects.table import markdown as translation_table
 from llmgw.providers.registry import caller_dialect, providers
@@ -176,6 +176,8 @@ def settings(
             yield from settings(inner, kind)
         elif _tables(kind):
             yield from settings(f"{inner}.NAME", entries_of(kind))
+        elif (entry := table_of(kind)) is not None:
+            yield from settings(f"[{inner}]", entry)
 
 
 def config_page() -> str:
@@ -287,6 +289,7 @@ def environment_page() -> str:
     """Every environment variable."""
     static = environment._static()  # noqa: SLF001  the one list there is
     described = {f"{name}.{row[0]}": row[3] for name, _, rows in settings() for row in rows}
+    described |= {name: _type(kind)[1] for name, kind in fields_of(Config).items() if table_of(kind)}
     rows = []
     for option in dict.fromkeys(static.values()):
         names = [f"LLMGW_{each.upper()}" for each, value in static.items() if value == option]

@@ -23,14 +23,16 @@ ANSWER_HEADERS = {
     "x-llmgw-idempotent-replay": "`true` on what was sent before under the same idempotency key",
     "x-llmgw-budget-left": "dollars that the tightest ceiling still leaves for such calls; `unlimited` where none holds",
     "x-llmgw-budget-warning": "the budget that has passed a mark, and what is spent of it",
+    "x-llmgw-queue": "the place that the call had [in line](../guides/resilience.md#slots-and-queues), and how many milliseconds it stood there",
     "x-llmgw-fallbacks": "how many targets failed before this one, where any did",
+    "x-llmgw-trimmed": "about how many tokens of older turns were [left behind](../guides/routing.md#context-budgets)",
     "x-llmgw-dropped": "fields that a translation had to leave out, comma separated",
     "x-llmgw-warning": "what else is worth knowing, as an Ollama context that was too small",
     "x-llmgw-estimated": "`true` on a token count that was estimated and not asked of the provider",
 }
 FIELDS = {
     "force_tier": "`local`, `cheap` or `premium`: keep to the targets of this tier; anything else is refused with 400",
-    "context": "an object about where the question comes from: another one is another question to the caches; its `file_path` is what a commit makes them forget",
+    "context": "an object about where the question comes from: another one is another question to the caches; its `file_path` is what a commit makes them forget. A request that has one is not vague",
     "idempotency_key": "as the header `idempotency-key`",
 }
 BUDGET = {
@@ -106,7 +108,7 @@ KINDS = {
 PROSE = {
     "commands": """\
 `llmgw help COMMAND` shows the same in a terminal. `budget`, `limit`, `kill`, `key`, `status`, `report`, `request`,
-`model list` and `provider list` also work on a [gateway elsewhere](../guides/remote.md). Options that every command
+`route`, `why`, `model list` and `provider list` also work on a [gateway elsewhere](../guides/remote.md). Options that every command
 takes:""",
     "config": """\
 `llmgw config path` tells where the file lies, `llmgw config check` whether it is right, `llmgw config show --origin` what

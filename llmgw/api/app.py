@@ -11,7 +11,20 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from llmgw import __version__
-from llmgw.api import admin, anthropic, budget, cache, chat, desk, docs, health, models, openai, openapi
+from llmgw.api import (
+    admin,
+    anthropic,
+    budget,
+    cache,
+    chat,
+    desk,
+    docs,
+    feedback,
+    health,
+    models,
+    openai,
+    openapi,
+)
 from llmgw.api.asgi import Front, Handler
 from llmgw.api.operations import Access, Operation, answer, routes
 from llmgw.errors import BadRequest, NotFound
@@ -60,6 +73,7 @@ def operations(gateway: Gateway, desks: Callable[[str], Desk]) -> list[Operation
     every = [
         *chat.OPERATIONS,
         *models.operations(gateway),
+        *feedback.operations(gateway),
         *health.operations(gateway),
         *budget.operations(gateway),
         *admin.operations(gateway),

@@ -92,8 +92,12 @@ def offer() -> Offer:
     """What a gateway started now would offer."""
     from llmgw.config.load import effective_config
     from llmgw.config.prices import load_prices
+    from llmgw.config.zones import read_zone
     from llmgw.desk.asking import Offer
     from llmgw.service.assemble import survey
+    from llmgw.service.tiering import build_tiering, router_options
+    from llmgw.storage.database import Database
+    from llmgw.storage.decisions import Decisions
 
     paths = options.paths()
     settings = effective_config(paths)
@@ -101,7 +105,11 @@ def offer() -> Offer:
     for problem in found.problems:
         notices.warn(problem)
     book = load_prices(settings.prices, paths.prices)
-    return Offer({each.name: each for each in found.upstreams}, found.plan, book, found.sources)
+    router, _ = router_options(settings, found.plan)
+    with Database.open(paths.database) as database:
+        zone = read_zone(settings.server.timezone)
+        tiering = build_tiering(router, found.plan, found.upstreams, book, zone, Decisions(database))
+    return Offer({each.name: each for each in found.upstreams}, found.plan, book, found.sources, tiering)
 
 
 def _process() -> Process:

@@ -21,6 +21,7 @@ from llmgw.config.values import (
     from_text,
     leaves,
     parse_dotted,
+    table_of,
     type_at,
 )
 from llmgw.errors import ConfigInvalid, NotFound
@@ -45,6 +46,12 @@ EXAMPLES = """
 # A name that callers use, or a pattern of names, and what stands for it.
 #[models."claude-*"]
 #targets = ["ollama/llama3.2", "anthropic/claude-sonnet-4-5"]
+
+# A rule for requests to gateway-auto; the first that fits decides.
+#[[routes]]
+#key = "ci*"
+#hours = "22-6"
+#to = ["local"]
 
 # A price where the shipped table is wrong or silent, in dollars per million tokens.
 #[prices."openai/gpt-5-nano"]
@@ -129,6 +136,8 @@ def starter(values: Mapping[Option, Any]) -> str:
     """The text of the starter file; made from the options themselves, so it knows them all."""
     lines = [HEAD.rstrip("\n")]
     for section, declared in fields_of(Config).items():
+        if table_of(declared) is not None:
+            continue  # among the examples
         if entries_of(declared) is None:
             lines += _section((section,), declared, values)
         elif section == "providers":

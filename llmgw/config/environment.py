@@ -39,11 +39,11 @@ LEGACY = {
     "DAILY_BUDGET_HARD": ("budgets", "daily_hard"),
     "RATE_LIMIT_RPM": ("limits", "requests_per_minute"),
     "RATE_LIMIT_TPM": ("limits", "tokens_per_minute"),
+    "ROUTER_PROVIDER": ("router", "classifier"),
 }
 LOG_LEVELS = {"warn": "warning", "critical": "error", "fatal": "error", "trace": "debug", "notset": "debug"}
 
 LATER = {
-    "ROUTER_PROVIDER": "requests are not classified",
     "SEMANTIC_THRESHOLD": "there is no semantic cache",
 }
 

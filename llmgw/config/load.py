@@ -65,6 +65,7 @@ def effective_config(
     _check_names(values)
     settings = msgspec.convert(nest(values.items()), Settings)
     _check_zone(settings.server.timezone)
+    _check_routing(settings)
     return msgspec.structs.replace(
         settings, origins=origins, notes=tuple(notes), path=paths.config if text is not None else None
     )
@@ -118,6 +119,23 @@ def _check_zone(name: str) -> None:
         read_zone(name)
     except BadRequest as error:
         raise ConfigInvalid(f"`server.timezone`: {error.message}", hint=error.hint) from None
+
+
+def _check_routing(settings: Settings) -> None:
+    """What no single option of the router can be blamed for."""
+    for number, rule in enumerate(settings.routes, 1):
+        said = [name for name in ("to", "tier", "quality") if getattr(rule, name) not in ((), None)]
+        if len(said) != 1:
+            raise ConfigInvalid(
+                f"`routes.{number}` says {' and '.join(f'`{name}`' for name in said) or 'not where to go'}",
+                hint='each rule has one of `to = ["local"]`, `tier = "local"` and `quality = 0.9`',
+            )
+        low, high = rule.min_tokens, rule.max_tokens
+        if low is not None and high is not None and low > high:
+            raise ConfigInvalid(f"`routes.{number}`: no prompt has from {low} to {high} tokens")
+        start, _, end = rule.hours.partition("-")
+        if rule.hours and int(start) == int(end):
+            raise ConfigInvalid(f"`routes.{number}.hours`: from {start} to {end} is no time")
 
 
 def _exposed(path: Path, document: Mapping[str, Any]) -> list[str]:

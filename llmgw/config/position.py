@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 
 HEADER = re.compile(r"^\s*\[\[?(?P<key>[^\[\]]*(?:\"[^\"]*\"[^\[\]]*)*)\]\]?\s*(#.*)?$")
 ASSIGNMENT = re.compile(r"^\s*(?P<key>(?:\"[^\"]*\"|'[^']*'|[A-Za-z0-9_\-\s.])+?)\s*=")
@@ -13,9 +14,14 @@ def find_line(text: str, option: tuple[str, ...]) -> int | None:
     """The 1-based line of an option, or of the nearest table around it; None when not even that is there."""
     best: tuple[int, int] | None = None
     table: tuple[str, ...] = ()
+    entries: Counter[tuple[str, ...]] = Counter()
     for number, line in enumerate(text.splitlines(), 1):
         if match := HEADER.match(line):
             here = table = _key(match["key"])
+            if line.lstrip().startswith("[["):  # entries of a list are counted from 1
+                entries[here] += 1
+                table = (*here, str(entries[here]))
+                here = table if option[: len(table)] == table else here
         elif match := ASSIGNMENT.match(line):
             here = (*table, *_key(match["key"]))
         else:

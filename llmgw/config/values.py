@@ -75,6 +75,9 @@ def _walk(
     value: Any, declared: Any, option: Option, where: Where, environ: Mapping[str, str]
 ) -> Iterator[tuple[Option, Any]]:
     fields, entries = fields_of(declared), entries_of(declared)
+    if (table := table_of(declared)) is not None:
+        yield option, _tables(value, table, option, where, environ)
+        return
     if not fields and entries in (None, Any):
         yield option, _leaf(value, declared, option, where(option), environ)
         return
@@ -88,6 +91,22 @@ def _walk(
         yield from _walk(inner, fields[key] if fields else entries, (*option, key), where, environ)
     for name in _required(declared) - set(value):
         raise ConfigInvalid(f"`{dotted((*option, name))}` is missing, {where(option)}")
+
+
+def _tables(
+    value: Any, declared: Any, option: Option, where: Where, environ: Mapping[str, str]
+) -> tuple[Any, ...]:
+    """The entries of a list of tables, each checked like a table of its own; they are counted from 1."""
+    if not isinstance(value, list):
+        raise _wrong(option, f"a list of tables, as [[{dotted(option)}]]", value, where(option))
+    found = []
+    for number, each in enumerate(value, 1):
+        here = (*option, str(number))
+        inner = [
+            (at[len(here) :], leaf) for at, leaf in _walk(each, declared, here, where, environ) if at != here
+        ]
+        found.append(msgspec.convert(nest(inner), declared))
+    return tuple(found)
 
 
 def _leaf(value: Any, declared: Any, option: Option, where: str, environ: Mapping[str, str]) -> Any:
@@ -196,6 +215,13 @@ def entries_of(declared: Any) -> Any:
     """The type of the entries of a table with free names, None for anything else."""
     plain = _plain(declared)
     return get_args(plain)[1] if get_origin(plain) is dict else None
+
+
+def table_of(declared: Any) -> Any:
+    """The type of the tables in a list of tables, None for anything else."""
+    plain = _plain(declared)
+    inner = get_args(plain)[:1] if get_origin(plain) is tuple else ()
+    return inner[0] if inner and fields_of(inner[0]) else None
 
 
 def _plain(declared: Any) -> Any:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llmgw.config.model import KeyDefaults
     from llmgw.config.pricebook import PriceBook
     from llmgw.domain.limit import Limit
+    from llmgw.gates.tiering import Tiering
     from llmgw.providers.base import Upstream
     from llmgw.rules.planning import Plan
 
@@ -70,6 +71,8 @@ class Offer(NamedTuple):
     plan: Plan
     book: PriceBook
     sources: dict[str, str]
+    tiering: Tiering | None = None
+    """What decides on tiers, where there is anything to decide."""
 
 
 class Process(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from llmgw.desk.models import ListModels, ListProviders
 from llmgw.desk.notices import ListNotices
 from llmgw.desk.reports import ShowReport
 from llmgw.desk.requests import ListRequests, ShowRequest
+from llmgw.desk.routes import ExplainRequest, ForgetOutcomes, SimulateRoutes, TestRoute
 from llmgw.desk.status import ShowStatus
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ ASKS: tuple[type[Ask[Any]], ...] = (
     ShowReport,
     ListRequests,
     ShowRequest,
+    ExplainRequest,
+    TestRoute,
+    SimulateRoutes,
+    ForgetOutcomes,
     ListModels,
     ListProviders,
 )

@@ -82,6 +82,7 @@ class CreateKey(Ask[NewKey], frozen=True, kw_only=True):
     name: str
     tenant: str = "default"
     user: str = ""
+    plan: Annotated[str, Meta(description="`enterprise` and `pro` go first where calls stand in line")] = ""
     models: Annotated[
         tuple[str, ...] | UnsetType, Meta(description="patterns; `keys.defaults.models` without it")
     ] = UNSET
@@ -106,6 +107,7 @@ class CreateKey(Ask[NewKey], frozen=True, kw_only=True):
             self.name,
             tenant=self.tenant,
             user=self.user,
+            plan=self.plan,
             models=self.models or desk.declared.keys.models,
             tags=self.tags,
             expires_at=self._end(desk, now),

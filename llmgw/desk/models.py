@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from llmgw.config.masking import mask, mask_url
 from llmgw.desk.asking import Ask, Desk, Offer, Place
+from llmgw.desk.failing import FailingView, failing
 from llmgw.desk.headroom import HeadroomView, headrooms
 from llmgw.domain.route import Target, Tier
 from llmgw.errors import NotFound
@@ -57,6 +58,7 @@ class ProviderView(Struct, frozen=True, kw_only=True):
     headroom: Annotated[
         tuple[HeadroomView, ...], Meta(description="what its models were last said to have left")
     ] = ()
+    failing: Annotated[tuple[FailingView, ...], Meta(description="its models that keep failing")] = ()
 
 
 class Providers(Struct, frozen=True):
@@ -99,7 +101,11 @@ class ListProviders(Ask[Providers], frozen=True, kw_only=True):
         offer = desk.offer()
         return Providers(
             tuple(
-                replace(provider_view(each, offer.sources), headroom=headrooms(desk, each.name))
+                replace(
+                    provider_view(each, offer.sources),
+                    headroom=headrooms(desk, each.name),
+                    failing=failing(desk, each.name),
+                )
                 for each in offer.upstreams.values()
             )
         )

@@ -1,4 +1,4 @@
-"""What the gateway noticed: budgets that passed a mark, a kill switch that threw itself, loops that were paused."""
+"""What the gateway noticed: budgets that passed a mark, a kill switch that threw itself, paused loops, failing targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmgw.storage.notices import Notices as Stored
 
 class NoticeView(Struct, frozen=True, kw_only=True):
     at: int
-    kind: Annotated[str, Meta(description="`budget`, `kill` or `loop`")]
+    kind: Annotated[str, Meta(description="`budget`, `kill`, `loop` or `breaker`")]
     name: Annotated[str, Meta(description="unique: a thing is noticed once")]
     message: str
 

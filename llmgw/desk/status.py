@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from msgspec import Meta, Struct
 
 from llmgw.desk.asking import Ask, Desk, Place
+from llmgw.desk.failing import FailingView, failing
 from llmgw.desk.headroom import HeadroomView, headrooms
 from llmgw.desk.kills import KillView, view
 from llmgw.domain.budget import Window
@@ -62,6 +63,7 @@ class Status(Struct, frozen=True, kw_only=True):
     tokens: TokensToday
     cache: Cached
     headroom: tuple[HeadroomView, ...]
+    failing: tuple[FailingView, ...]
 
 
 class ShowStatus(Ask[Status], frozen=True, kw_only=True):
@@ -85,6 +87,7 @@ class ShowStatus(Ask[Status], frozen=True, kw_only=True):
             log_file=process.log_file,
             timezone=desk.zone().key,
             headroom=headrooms(desk),
+            failing=failing(desk),
             kills=tuple(map(view, Kills(desk.control).list())) if stored else (),
             **_figures(*_read(desk, now)) if stored else _figures([], 0),
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from llmgw.domain.money import NanoUSD
+from llmgw.domain.route import Decision
 from llmgw.domain.usage import Usage
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class RequestRow(Struct, frozen=True, kw_only=True, gc=False):
     latency_us: int = 0
     finish_reason: str = ""
     saved: NanoUSD = 0
+    decision: Decision | None = None
 
 
 def first_id(now: Nanoseconds) -> int:

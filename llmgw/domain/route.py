@@ -33,3 +33,29 @@ class Route(Struct, frozen=True):
     asked: str
     targets: tuple[Target, ...]
     reason: str
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """Why a request that named no model went where it did.
+
+    ``gain`` is by how much a premium model was expected to answer better, the sum of ``terms``; ``premium`` the chance
+    that it answers well; ``quality`` what the owner's dial stood at. They are None where something else than the score
+    decided alone. ``features`` are what learning needs to know of the prompt, ``rule`` the declared route that fitted,
+    ``classifier`` the model that was asked, ``trimmed`` the tokens that were left behind. ``conversation`` is a number that
+    requests of one conversation share.
+    """
+
+    tier: str = ""
+    target: str = ""
+    reason: str = ""
+    rule: str = ""
+    sticky: bool = False
+    explored: bool = False
+    classifier: str = ""
+    gain: float | None = None
+    premium: float | None = None
+    quality: float | None = None
+    terms: tuple[tuple[str, float], ...] = ()
+    features: tuple[float, float, float, float] | None = None
+    trimmed: int = 0
+    conversation: int = 0

@@ -6,20 +6,22 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from llmgw.domain.ledger import AttemptState
-from llmgw.domain.usage import Usage
-from llmgw.errors import BudgetExceeded, GatewayError, Internal, Unavailable, UpstreamFailed, UpstreamRefused
+from llmgw.errors import GatewayError, Internal, UpstreamFailed, UpstreamRefused
 from llmgw.gates.answering import pass_plain, pass_stream
+from llmgw.gates.course import Course
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.exchange import Exchange, exchange
+from llmgw.gates.hedging import race
 from llmgw.gates.killswitch import permit_target
 from llmgw.gates.reply import passed_headers
 from llmgw.gates.reserve import OverBudget, downgrade, reserve
-from llmgw.gates.settle import measured, settle, unseen
+from llmgw.gates.settle import NOTHING, settle, settle_broken, unseen
 from llmgw.gates.throttle import throttle_target
 from llmgw.providers.transport import UNREACHABLE
 
 if TYPE_CHECKING:
+    from llmgw.domain.route import Target
+    from llmgw.gates.hedging import Race
     from llmgw.gates.state import Attempt, Call, Destination, Gateway
     from llmgw.providers.base import Answer, Headers
 
@@ -28,74 +30,100 @@ log = logging.getLogger("llmgw.dispatch")
 NO_ANSWER = frozenset({101, 204, 205})
 """Good statuses without a body."""
 
-FINAL_STATUSES = frozenset({400, 405, 406, 413, 415, 422})
-"""What an upstream says of the request itself: another target would say the same, so the caller hears it at once."""
-
-NOTHING = Usage()
-
 
 async def dispatch(gateway: Gateway, call: Call) -> None:
     """Answer the caller from the first target that can; the last failure is raised when none does."""
-    targets = gateway.headroom.order(gateway, call, call.route.targets)
-    failure: GatewayError | None = None
-    for target in targets:  # which a downgrade makes longer
-        destination = gateway.router.destination(target)
-        tokens, attempts, lease = call.tokens, call.attempts, None
-        try:
-            permit_target(gateway, call, target)
-            lease = await throttle_target(gateway, call, target)
-            crossing = exchange(call, destination)
-            await _try(gateway, call, destination, crossing, final=target is targets[-1])
-        except OverBudget as refusal:
-            targets += downgrade(gateway, call, refusal.refusal, targets)
-            log.info("%s: %s", call.shown_id, refusal.message)
-            failure = failure or refusal
-        except GatewayError as error:
-            if target is targets[-1] or _ends(call, error):
-                raise
-            failure = error
-            log.warning("%s: %s failed (%s), next target", call.shown_id, target.name, error.code)
-        else:
-            return
-        finally:
-            if lease is not None:
-                gateway.limits.close(lease, call.tokens - tokens, made=call.attempts > attempts)
+    resilience = gateway.resilience
+    resilience.budget.earn()
+    course = Course(resilience.order(gateway, call), resilience.retrying.attempts)
+    refused: GatewayError | None = None
+    while True:
+        while (target := course.next(resilience.breakers)) is not None:
+            try:
+                if resilience.hedge_seconds and not course.last:
+                    await race(gateway, call, course, target, _visit)
+                else:
+                    await _visit(gateway, call, course, target)
+            except OverBudget as refusal:
+                course.targets += downgrade(gateway, call, refusal.refusal, course.targets)
+                log.info("%s: %s", call.shown_id, refusal.message)
+                refused = refused or refusal
+            except GatewayError as error:
+                if course.ends(gateway, call, target, error):
+                    raise
+                log.warning("%s: %s failed (%s), next target", call.shown_id, target.name, error.code)
+            else:
+                return
+        if not await course.again(gateway):
+            break
+    failure = course.failure or refused
     if failure is not None:
         raise failure
 
 
-def _ends(call: Call, error: GatewayError) -> bool:
-    """Whether no other target is asked: the caller has bytes already, or the fault is the request's or our own."""
-    about_request = isinstance(error, UpstreamRefused) and error.status in FINAL_STATUSES
-    return call.replied or about_request or isinstance(error, (Unavailable, BudgetExceeded))
+async def _visit(
+    gateway: Gateway, call: Call, course: Course, target: Target, rival: Race | None = None
+) -> None:
+    """One target's turn, from the question whether it may be asked to what is to be learnt of it."""
+    breakers = gateway.resilience.breakers
+    error: BaseException | None = None
+    tried = breakers.enter(target)
+    lease, place, attempts, tokens = None, None, call.attempts, call.tokens
+    try:
+        permit_target(gateway, call, target)
+        lease = await throttle_target(gateway, call, target)
+        destination = gateway.router.destination(target)
+        if destination.upstream.slots:
+            place = await gateway.queues.place(call, target, destination.upstream, last=course.last)
+        await _try(gateway, call, course, destination, exchange(call, destination), rival)
+    except BaseException as failure:
+        error = failure
+        raise
+    finally:
+        breakers.leave(target, error, tried=tried)
+        if place is not None:
+            place.leave()
+        if lease is not None:
+            gateway.limits.close(lease, call.tokens - tokens, made=call.attempts > attempts)
 
 
 async def _try(
-    gateway: Gateway, call: Call, destination: Destination, crossing: Exchange, *, final: bool
+    gateway: Gateway,
+    call: Call,
+    course: Course,
+    destination: Destination,
+    crossing: Exchange,
+    rival: Race | None,
 ) -> None:
     """One attempt from hold to settled row, however it ends."""
     headers, body = outgoing(call, destination), crossing.request()
     attempt, hold = await reserve(gateway, call, destination)
-    sent = False
+    if rival is not None:
+        rival.begin(attempt, crossing)
     try:
         if attempt.most_output is not None:
             body = crossing.request(attempt.most_output)
         await gateway.ledger.hold(hold)
-        sent = True
-        await _ask(gateway, call, attempt, crossing, headers, body, final=final)
+        attempt.sent = True
+        await _ask(
+            gateway, call, attempt, crossing, headers, body, rival, final=course.final and rival is None
+        )
+        gateway.resilience.observe(call, attempt)
     except asyncio.CancelledError:
         if not attempt.settled:
-            stop = call.stopped
-            status, code = (499, "cancelled") if stop is None else (stop.status, stop.code)
-            ended = _settle_broken(gateway, call, attempt, crossing, status, code, sent=sent, final=True)
-            if stop is not None:  # the caller is still there, and hears of it once it is written down
+            status, code = _stop(call)
+            ended = settle_broken(
+                gateway, call, attempt, crossing, status, code, sent=attempt.sent, final=rival is None
+            )
+            if call.stopped is not None:  # the caller is still there, and hears of it once it is written down
                 await ended
         raise
     except GatewayError as error:
+        over = course.ends(gateway, call, destination.target, error)
         if not attempt.settled:
+            sent = attempt.sent
             worked = sent and error.code != UNREACHABLE and not isinstance(error, UpstreamRefused)
-            final = final or _ends(call, error)
-            ended = _settle_broken(
+            ended = settle_broken(
                 gateway,
                 call,
                 attempt,
@@ -103,17 +131,27 @@ async def _try(
                 error.status,
                 error.code,
                 sent=worked,
-                final=final,
+                final=over and rival is None,
                 held=sent,
             )
             if sent:  # else the ledger cannot be written, which need not be waited for twice
                 await ended
         raise
     except Exception:
-        if not attempt.settled:  # whatever is wrong with us, the ledger keeps no attempt open for it
-            usage = unseen(call, attempt, gateway.clock.tick()) if sent else NOTHING
-            await settle(gateway, call, attempt, usage, status=Internal.status, error=Internal.code)
+        await _settle_fault(gateway, call, attempt, final=rival is None)
         raise
+
+
+async def _settle_fault(gateway: Gateway, call: Call, attempt: Attempt, *, final: bool) -> None:
+    """Whatever is wrong with us, the ledger keeps no attempt open for it."""
+    if not attempt.settled:
+        usage = unseen(call, attempt, gateway.clock.tick()) if attempt.sent else NOTHING
+        await settle(gateway, call, attempt, usage, status=Internal.status, error=Internal.code, final=final)
+
+
+def _stop(call: Call) -> tuple[int, str]:
+    """Status and code of a call that ends before its answer does: its caller has left, or something stops it."""
+    return (499, "cancelled") if call.stopped is None else (call.stopped.status, call.stopped.code)
 
 
 async def _ask(
@@ -123,13 +161,12 @@ async def _ask(
     crossing: Exchange,
     headers: Headers,
     body: bytes,
+    rival: Race | None,
     *,
     final: bool,
 ) -> None:
     destination, stream = attempt.destination, call.peek.stream
     answer = await gateway.send(destination, target_url(call, destination), headers, body, stream=stream)
-    if call.flight is not None:
-        answer = call.flight.listen(answer, destination, crossing, stream=stream)
     try:
         if answer.status >= 300 or answer.status in NO_ANSWER:
             error = await refusal(call, destination, answer)
@@ -138,45 +175,16 @@ async def _ask(
         gateway.headroom.learn(gateway, call, attempt, answer.headers)
         if call.stopped is not None:
             raise asyncio.CancelledError  # the transport loses one that meets an answer
+        if rival is not None:
+            answer = await rival.first(gateway, call, attempt, answer)
+        if call.flight is not None:
+            answer = call.flight.listen(answer, destination, crossing, stream=stream)
         if stream:
             await pass_stream(gateway, call, attempt, answer, crossing, final=final)
         else:
             await pass_plain(gateway, call, attempt, answer, crossing, await answer.read(), final=final)
     finally:
         await answer.close()
-
-
-def _settle_broken(
-    gateway: Gateway,
-    call: Call,
-    attempt: Attempt,
-    crossing: Exchange,
-    status: int,
-    code: str,
-    *,
-    sent: bool,
-    final: bool,
-    held: bool = True,
-) -> asyncio.Future[None]:
-    """Settle an attempt that did not end well: free if nothing was done for it, else at what it may have cost."""
-    if not sent:
-        return settle(
-            gateway,
-            call,
-            attempt,
-            NOTHING,
-            state=AttemptState.RELEASED,
-            status=status,
-            error=code,
-            final=final,
-            held=held,
-        )
-    if attempt.first_byte is None or not call.peek.stream:  # a plain answer is understood whole or not at all
-        usage = unseen(call, attempt, gateway.clock.tick())
-        return settle(gateway, call, attempt, usage, status=status, error=code, final=final)
-    reading = crossing.reading()
-    usage = measured(call, reading)
-    return settle(gateway, call, attempt, usage, status=status, error=code, reading=reading, final=final)
 
 
 async def refusal(call: Call, destination: Destination, answer: Answer) -> UpstreamRefused:

@@ -152,6 +152,8 @@ class Translation:
 
 
 def exchange(call: Call, destination: Destination) -> Exchange:
-    """Relay when both ends speak the same dialect, translation otherwise."""
+    """Relay when both ends speak the same dialect, translation otherwise; TooLarge for what the tier has no room for."""
+    if call.fit is not None:
+        call.fit.to(call, destination.target.tier)
     relayed = call.dialect.name == destination.dialect.name
     return Relay(call, destination) if relayed else Translation(call, destination)

@@ -16,6 +16,8 @@ from llmgw.rules.estimating import IMAGE_TOKENS
 from llmgw.rules.headroom import SECOND, is_plenty, need_of, read_allowances, read_retry, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llmgw.domain.clock import Nanoseconds
     from llmgw.domain.headroom import Allowance
     from llmgw.domain.route import Target
@@ -107,7 +109,7 @@ class Headrooms:
         self._said[name] = said
         self.changes += 1
 
-    def order(self, gateway: Gateway, call: Call, targets: tuple[Target, ...]) -> list[Target]:
+    def order(self, gateway: Gateway, call: Call, targets: Sequence[Target]) -> list[Target]:
         """The targets, those with room first; RateLimited when none may be asked yet."""
         if not self._said:
             return list(targets)

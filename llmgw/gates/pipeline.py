@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.errors import GatewayError, Internal
 from llmgw.gates.authenticate import authenticate
+from llmgw.gates.clarify import clarify
 from llmgw.gates.dispatch import dispatch
 from llmgw.gates.killswitch import admit, permit
 from llmgw.gates.loops import break_loop
@@ -40,8 +41,10 @@ async def run(gateway: Gateway, call: Call) -> None:
         await throttle(gateway, call)
         await route(gateway, call)
         await permit(gateway, call)
-        if not (await recall(gateway, call) or await recognise(gateway, call)):
-            must_be_cached(call)
+        if await recall(gateway, call) or await recognise(gateway, call):
+            return
+        must_be_cached(call)
+        if not await clarify(gateway, call):
             await dispatch(gateway, call)
     except ClientGone:
         log.debug("%s: the caller hung up before its request was whole", call.shown_id)

@@ -70,10 +70,15 @@ def own_headers(call: Call, attempt: Attempt | None = None) -> RawHeaders:
         headers.append((b"x-llmgw-budget-left", b"unlimited" if left is None else decimal_usd(left).encode()))
     if call.budget_warning:
         headers.append((b"x-llmgw-budget-warning", call.budget_warning.encode("latin-1", "replace")))
+    if call.trimmed:
+        headers.append((b"x-llmgw-trimmed", b"%d" % call.trimmed))
     if attempt is not None:
         target = attempt.destination.target
         headers.append((b"x-llmgw-tier", target.tier.encode()))
         headers.append((b"x-llmgw-target", target.name.encode("latin-1", "replace")))
+        if call.queued is not None:
+            place, waited = call.queued
+            headers.append((b"x-llmgw-queue", b"%d; waited=%d" % (place, waited // 1_000_000)))
         if call.attempts > 1:
             headers.append((b"x-llmgw-fallbacks", b"%d" % (call.attempts - 1)))
     return headers

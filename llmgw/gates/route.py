@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from llmgw.domain.route import Route, Target
 from llmgw.errors import GatewayError, ModelNotFound, NotAllowed
+from llmgw.gates.fitting import Fit
 from llmgw.gates.state import Call, Destination, Gateway
+from llmgw.gates.tiering import permitted
 from llmgw.providers.anthropic import is_setup_token
 from llmgw.rules.planning import Plan, resolve
 
@@ -95,11 +97,7 @@ async def route(gateway: Gateway, call: Call) -> None:
             raise
         found = gateway.router.route(asked, tier)
     if call.key.models:
-        kept = tuple(
-            target
-            for target in found.targets
-            if call.key.allows(asked, target.model, target.name, f"{target.tier}/{target.model}")
-        )
+        kept = permitted(call.key, asked, found.targets)
         if not kept:
             raise NotAllowed(
                 f"key `{call.key.name}` may not use the model `{asked}`",
@@ -107,4 +105,10 @@ async def route(gateway: Gateway, call: Call) -> None:
                 hint=f"it may use: {', '.join(call.key.models)}",
             )
         found = Route(found.asked, kept, found.reason)
+    tiering = gateway.tiering
+    if tiering is not None:
+        if tier is None and tiering.concerns(gateway.router, asked):
+            found = await tiering.route(gateway, call, found)
+        if tiering.limits(gateway.router, asked, tier):
+            call.fit = Fit(call, tiering.options.context)
     call.route = found

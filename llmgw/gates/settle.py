@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
     from llmgw.domain.money import NanoUSD
     from llmgw.domain.price import Price
+    from llmgw.gates.exchange import Exchange
     from llmgw.gates.state import Attempt, Call, Gateway
     from llmgw.providers.base import Reading
 
 UNSAID_OUTPUT = 4096
 """Output tokens assumed in a hold when the caller names no limit."""
+
+NOTHING = Usage()
 
 WRITING_SPEED = 200
 """Tokens a second that no hosted model exceeds by much: bounds what an answer that was never seen can have cost."""
@@ -87,6 +90,39 @@ def settle(
     return gateway.ledger.settle(outcome, row, held=held)
 
 
+def settle_broken(
+    gateway: Gateway,
+    call: Call,
+    attempt: Attempt,
+    crossing: Exchange,
+    status: int,
+    code: str,
+    *,
+    sent: bool,
+    final: bool,
+    held: bool = True,
+) -> Future[None]:
+    """Settle an attempt that did not end well: free if nothing was done for it, else at what it may have cost."""
+    if not sent:
+        return settle(
+            gateway,
+            call,
+            attempt,
+            NOTHING,
+            state=AttemptState.RELEASED,
+            status=status,
+            error=code,
+            final=final,
+            held=held,
+        )
+    if attempt.first_byte is None or not call.peek.stream:  # a plain answer is understood whole or not at all
+        usage = unseen(call, attempt, gateway.clock.tick())
+        return settle(gateway, call, attempt, usage, status=status, error=code, final=final)
+    reading = crossing.reading()
+    usage = measured(call, reading)
+    return settle(gateway, call, attempt, usage, status=status, error=code, reading=reading, final=final)
+
+
 def record(gateway: Gateway, call: Call, status: int, error: str) -> Future[None]:
     """Put a request into the ledger that ends without settling an attempt: refused at a gate, or after its last try."""
     now = gateway.clock.tick()
@@ -120,6 +156,7 @@ def _request_row(call: Call, now: int, status: int, error: str) -> RequestRow:
         premium_cost=call.premium_cost,
         latency_us=call.latency_us,
         saved=call.saved,
+        decision=call.decision and structs.replace(call.decision, trimmed=call.trimmed),
         **call.tried,
     )
 

@@ -12,6 +12,7 @@ from llmgw.domain.cache import CacheControl
 from llmgw.domain.ledger import CacheVerdict, first_id, show_id
 from llmgw.domain.route import Target
 from llmgw.gates.headroom import Headrooms
+from llmgw.gates.queue import Queues
 from llmgw.providers import echo
 from llmgw.providers.base import Headers, TargetDialect, Upstream
 
@@ -21,19 +22,22 @@ if TYPE_CHECKING:
     from llmgw.domain.identity import Key
     from llmgw.domain.money import NanoUSD
     from llmgw.domain.price import Price
-    from llmgw.domain.route import Route
+    from llmgw.domain.route import Decision, Route
     from llmgw.errors import GatewayError
     from llmgw.gates.authenticate import KeyRing
     from llmgw.gates.caches import Caches, Known
     from llmgw.gates.catalogue import Catalogue
+    from llmgw.gates.fitting import Fit
     from llmgw.gates.idempotency import Twin
     from llmgw.gates.joining import Flight
     from llmgw.gates.judging import Sight
     from llmgw.gates.killswitch import KillSwitch
     from llmgw.gates.loops import LoopBreaker, Turn
     from llmgw.gates.reserve import Purse
+    from llmgw.gates.resilience import Resilience
     from llmgw.gates.route import Router
     from llmgw.gates.throttle import Throttle
+    from llmgw.gates.tiering import Tiering
     from llmgw.providers.base import Answer, CallerDialect, Peek
     from llmgw.providers.transport import Transport
     from llmgw.rules.buckets import Lease
@@ -74,8 +78,11 @@ class Gateway:
         "max_body",
         "prices",
         "purse",
+        "queues",
+        "resilience",
         "router",
         "tell",
+        "tiering",
         "transport",
     )
 
@@ -90,11 +97,13 @@ class Gateway:
         limits: Throttle,
         prices: PriceBook,
         purse: Purse,
+        resilience: Resilience,
         router: Router,
         transport: Transport,
         max_body: int,
         tell: Callable[[str, str, str], None],
         loops: LoopBreaker | None = None,
+        tiering: Tiering | None = None,
         last_id: int = 0,
         caches: Caches | None = None,
         cacheless: str = "",
@@ -112,8 +121,11 @@ class Gateway:
         self.loops = loops
         self.prices = prices
         self.purse = purse
+        self.queues = Queues(clock)
+        self.resilience = resilience
         self.router = router
         self.tell = tell
+        self.tiering = tiering
         self.transport = transport
         self.catalogue = catalogue
         self.max_body = max_body
@@ -163,9 +175,11 @@ class Call:
         "cache",
         "control",
         "cost",
+        "decision",
         "dialect",
         "error",
         "finished",
+        "fit",
         "flight",
         "headers",
         "id",
@@ -176,6 +190,7 @@ class Call:
         "peek",
         "premium_cost",
         "query",
+        "queued",
         "receive",
         "recorded",
         "replied",
@@ -192,8 +207,10 @@ class Call:
         "target",
         "tokens",
         "tried",
+        "trimmed",
         "turn",
         "twin",
+        "vague",
     )
 
     key: Key
@@ -231,6 +248,12 @@ class Call:
         self.tokens = 0
         self.lease: Lease | None = None
         self.turn: Turn | None = None
+        self.queued: tuple[int, int] | None = None
+        """The place in line that the call had, and the nanoseconds it stood there."""
+        self.decision: Decision | None = None
+        self.fit: Fit | None = None
+        self.trimmed = 0
+        self.vague = False
         self.stopped: GatewayError | None = None
         self.cache = CacheVerdict.BYPASS
         self.control = AS_USUAL
@@ -267,6 +290,7 @@ class Attempt:
         "output_bound",
         "output_held",
         "price",
+        "sent",
         "settled",
         "started",
     )
@@ -288,4 +312,6 @@ class Attempt:
         """The limit that the gateway names for each answer, where the caller named none and a budget asks for one."""
         self.grow_at: int | None = None
         """Output tokens of a stream at which more has to be held; None where nothing bounds it."""
+        self.sent = False
+        """Whether the upstream may have been asked."""
         self.settled = False

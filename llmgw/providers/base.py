@@ -68,8 +68,9 @@ class Provider(Struct, frozen=True, kw_only=True):
 class Upstream(Struct, frozen=True, kw_only=True):
     """A provider as the operator configured it. ``models`` is what it is known to offer, and all it may if ``closed``.
 
-    Timeouts are seconds: ``connect_timeout`` for the connection, ``timeout`` between bytes. ``options`` are
-    settings only this provider knows (echo's latency, Ollama's keep_alive).
+    Timeouts are seconds: ``connect_timeout`` for the connection, ``timeout`` between bytes. ``slots`` are
+    the calls it answers at one time, 0 for any number, ``queue_wait`` the seconds that others wait for one. ``options``
+    are settings only this provider knows (echo's latency, Ollama's keep_alive).
     """
 
     name: str
@@ -81,6 +82,8 @@ class Upstream(Struct, frozen=True, kw_only=True):
     closed: bool = False
     connect_timeout: float = 5.0
     timeout: float = 600.0
+    slots: int = 0
+    queue_wait: float = 30.0
     options: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -109,6 +112,26 @@ class Peek(Struct, kw_only=True):
     idempotency_key: str | None = None
     gateway_fields: bool = False
     messages: Raw | list[Raw] = Raw()
+
+
+class Glance(Struct, frozen=True, kw_only=True):
+    """What a router reads of a conversation: the user's last and first words, the instructions, what came before.
+
+    ``history`` tells whether anything was said before the last words, or has been done for them since.
+    """
+
+    last: str
+    first: str
+    instructions: str
+    history: bool
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """A message's part in a conversation: it instructs, the user speaks in it, it brings results of tools."""
+
+    instructs: bool
+    speaks: bool
+    brings: bool
 
 
 class Reading(Struct, kw_only=True):
@@ -189,6 +212,12 @@ class CallerDialect(Protocol):
 
     def parse_request(self, body: bytes) -> ChatRequest:
         """The whole call in neutral words; BadRequest where it cannot be understood."""
+
+    def glance(self, body: bytes, peek: Peek) -> Glance:
+        """What a router reads of the conversation."""
+
+    def parts(self, peek: Peek) -> list[tuple[Raw, Part]]:
+        """Each message in its own bytes, with the part it plays."""
 
     def render_answer(self, answer: ChatAnswer, meta: dict[str, Any] | None) -> bytes:
         """A plain reply body for the caller; ``meta`` becomes ``gateway_meta``."""

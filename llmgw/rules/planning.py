@@ -10,8 +10,9 @@ from msgspec import Struct
 from llmgw.domain.route import Route, Target, Tier
 from llmgw.errors import BadRequest, ModelNotFound, Unavailable
 
+AUTO = "gateway-auto"
 VIRTUAL: dict[str, tuple[Tier, ...]] = {
-    "gateway-auto": (Tier.LOCAL, Tier.CHEAP, Tier.PREMIUM),
+    AUTO: (Tier.LOCAL, Tier.CHEAP, Tier.PREMIUM),
     "gateway-local": (Tier.LOCAL,),
     "gateway-cheap": (Tier.CHEAP,),
     "gateway-premium": (Tier.PREMIUM,),
@@ -92,9 +93,32 @@ def _of_tiers(plan: Plan, tiers: tuple[Tier, ...], asked: str) -> tuple[Target, 
 
 
 def _targets(plan: Plan, names: tuple[str, ...]) -> tuple[Target, ...]:
-    """The targets of configured names, in order, each once; a name may be ``provider/model`` or a bare model."""
-    found = (target for name in names for target in _plain(plan, name)[0])
+    """The targets of configured names, in order, each once: ``provider/model``, a bare model or a virtual one."""
+    found: list[Target] = []
+    for name in names:
+        tiers = VIRTUAL.get(name)
+        inner = (
+            (name,) if tiers is None else tuple(each for tier in tiers for each in plan.tiers.get(tier, ()))
+        )
+        for each in inner:
+            found += _plain(plan, each)[0]
+    if not found:
+        raise Unavailable(
+            f"nobody is behind {', '.join(f'`{name}`' for name in names)}",
+            code="no_target",
+            hint="name targets under [tiers] in llmgw.toml",
+        )
     return tuple(dict.fromkeys(found))
+
+
+def is_auto(plan: Plan, asked: str) -> bool:
+    """Whether a name leaves the choice of the tier to the gateway."""
+    if asked == AUTO:
+        return True
+    names = plan.aliases.get(asked)
+    if names is None:
+        names = next((names for pattern, names in plan.aliases.items() if fnmatchcase(asked, pattern)), ())
+    return AUTO in names
 
 
 def _named(plan: Plan, asked: str) -> Route:

@@ -63,6 +63,12 @@ def bill(price: Price, usage: Usage) -> list[Charge]:
     return [line for line in lines if line.units > 0]
 
 
+def text_cost(price: Price, input_tokens: int, output_tokens: int) -> NanoUSD:
+    """The cost of tokens of which none is audio or from a cache."""
+    rates = rates_for(price, input_tokens)
+    return _round_up(input_tokens * rates.input + output_tokens * rates.output) + (rates.request or 0)
+
+
 def cost(price: Price, usage: Usage) -> NanoUSD:
     """The bill's sum, rounded up once to a whole nano-dollar."""
     plain = not (

@@ -22,7 +22,7 @@ from llmgw.domain.route import Target, Tier
 from llmgw.errors import ConfigInvalid
 from llmgw.providers.base import Provider, Upstream
 from llmgw.providers.registry import providers
-from llmgw.rules.planning import Offer, Plan
+from llmgw.rules.planning import VIRTUAL, Offer, Plan
 from llmgw.service.discover import PATIENCE, discover, list_models
 from llmgw.storage.secrets import find_credentials
 
@@ -162,7 +162,7 @@ def build_plan(
         kept = []
         for name in names:
             provider = name.partition("/")[0]
-            if provider in by_name:
+            if provider in by_name or name in VIRTUAL:
                 kept.append(name)
                 continue
             near = get_close_matches(provider, by_name, n=1)
@@ -224,6 +224,8 @@ def _configured(name: str, options: ProviderOptions, known: Mapping[str, Provide
         closed=bool(options.models),
         connect_timeout=options.connect_timeout,
         timeout=options.timeout,
+        slots=options.slots,
+        queue_wait=options.queue_wait,
         options=options.options,
     )
 

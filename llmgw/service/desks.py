@@ -21,7 +21,7 @@ def desks(gateway: Gateway, launch: Launch, running: Running) -> Callable[[str],
 
     def offer() -> Offer:
         router = gateway.router
-        return Offer(dict(router.upstreams), router.plan, gateway.prices, launch.sources)
+        return Offer(dict(router.upstreams), router.plan, gateway.prices, launch.sources, gateway.tiering)
 
     def process() -> Process:
         return Process(

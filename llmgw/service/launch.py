@@ -9,9 +9,12 @@ from msgspec import Struct
 from llmgw.config.model import Alerts, Cache, KeyDefaults
 from llmgw.domain.budget import Budget
 from llmgw.domain.limit import Limit
+from llmgw.gates.resilience import Resilient
 from llmgw.providers.base import Upstream
+from llmgw.rules.backoff import Retrying
 from llmgw.rules.looping import Loops
 from llmgw.rules.planning import Plan
+from llmgw.rules.tiering.options import Options
 from llmgw.rules.tripping import Trips
 
 
@@ -46,7 +49,11 @@ class Launch(Struct, frozen=True, kw_only=True):
     wait_seconds: float = 2
     trips: Trips = Trips()
     loops: Loops = Loops(watch="off")
+    resilience: Resilient = Resilient(retrying=Retrying(attempts=0))
+    probe: str = "local"
+    """Which upstreams are looked at while nobody can connect to them: local, all or off."""
     alerts: Alerts = Alerts()
     cache: Cache = Cache()
+    router: Options = Options()
     flags: dict[str, Any] = {}
     """What was typed at `serve`, so that `restart` can repeat it."""

@@ -21,11 +21,16 @@ from llmgw.config.zones import read_zone
 from llmgw.domain.clock import SYSTEM_CLOCK, Clock
 from llmgw.domain.route import Tier
 from llmgw.errors import NotAllowed
+from llmgw.gates.resilience import Resilient
 from llmgw.providers.registry import providers
+from llmgw.rules.backoff import Retrying
+from llmgw.rules.balancing import Balance
+from llmgw.rules.breaker import Breaking
 from llmgw.rules.looping import Loops
 from llmgw.rules.tripping import Trips
 from llmgw.service.assemble import Survey, build_plan, build_upstreams, survey
 from llmgw.service.launch import Launch
+from llmgw.service.tiering import router_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +71,7 @@ def prepare(paths: Paths, flags: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK)
         for name, price in settings.prices.items()
     }
     server = settings.server
+    router, missing = router_options(settings, found.plan)
     launch = Launch(
         database=str(paths.database),
         lock=str(paths.lock),
@@ -91,13 +97,26 @@ def prepare(paths: Paths, flags: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK)
         sources=found.sources,
         trips=msgspec.convert(msgspec.to_builtins(settings.killswitch), Trips),
         loops=msgspec.convert(msgspec.to_builtins(settings.loops), Loops),
+        resilience=resilience_of(settings),
+        probe=settings.breaker.probe,
         alerts=settings.alerts,
+        router=router,
         daily_budget=daily_budget(settings),
         wait_seconds=settings.budgets.wait_seconds,
         cache=settings.cache,
         flags=given,
     )
-    return Prepared(launch, found.sources, settings.notes, found.problems)
+    return Prepared(launch, found.sources, settings.notes, (*found.problems, *missing))
+
+
+def resilience_of(settings: Settings) -> Resilient:
+    """What the configuration says of breakers, retries, hedging and the choice among equals."""
+    return Resilient(
+        balance=Balance(settings.router.balance),
+        breaking=msgspec.convert(msgspec.to_builtins(settings.breaker), Breaking),
+        retrying=msgspec.convert(msgspec.to_builtins(settings.retry), Retrying),
+        hedge_seconds=settings.hedge.after_ms / 1000,
+    )
 
 
 def refuse_open_door(launch: Launch, control: Control, clock: Clock = SYSTEM_CLOCK) -> None:

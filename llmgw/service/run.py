@@ -34,6 +34,7 @@ from llmgw.gates.catalogue import Catalogue
 from llmgw.gates.killswitch import KillSwitch
 from llmgw.gates.loops import LoopBreaker
 from llmgw.gates.reserve import Purse
+from llmgw.gates.resilience import Resilience
 from llmgw.gates.route import Router
 from llmgw.gates.state import Gateway
 from llmgw.gates.throttle import Throttle
@@ -42,11 +43,13 @@ from llmgw.providers.transport import Transport
 from llmgw.service.alerting import Alerter
 from llmgw.service.caches import close_caches, open_caches, open_semantics
 from llmgw.service.desks import desks
+from llmgw.service.probing import probe
 from llmgw.service.running import Running
 from llmgw.service.telling import Teller
+from llmgw.service.tiering import build_tiering
 from llmgw.storage.budgets import Budgets
 from llmgw.storage.control import Control
-from llmgw.storage.headroom import forget_headroom, write_headroom
+from llmgw.storage.headroom import forget_headroom, write_failing, write_headroom
 from llmgw.storage.keyring import Keys
 from llmgw.storage.kills import Kills
 from llmgw.storage.ledger import Ledger
@@ -129,6 +132,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
         budgets, limits, version = Budgets(control), Limits(control), control.stamp.read
         _declare(control, budgets, launch.daily_budget)
         _end_pauses(Kills(control))
+        prices = load_prices(launch.prices, Path(launch.database).with_name("prices.toml"))
         gateway = Gateway(
             catalogue=Catalogue(),
             clock=SYSTEM_CLOCK,
@@ -143,7 +147,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
             limits=Throttle(
                 limits.list, version, SYSTEM_CLOCK, launch.limits, launch.wait_seconds, limits.taken
             ),
-            prices=load_prices(launch.prices, Path(launch.database).with_name("prices.toml")),
+            prices=prices,
             purse=Purse(
                 budgets,
                 control.stamp.read,
@@ -151,10 +155,19 @@ async def serve(launch: Launch, announce: Announce) -> None:
                 teller.tell,
                 launch.wait_seconds,
             ),
+            resilience=Resilience(launch.resilience, SYSTEM_CLOCK, teller.say),
             router=Router(launch.plan, launch.upstreams, target_dialect),
             transport=transport,
             max_body=int(launch.max_body_mb * 1_048_576),
             tell=teller.say,
+            tiering=build_tiering(
+                launch.router,
+                launch.plan,
+                launch.upstreams,
+                prices,
+                ZoneInfo(launch.timezone),
+                ledger.decisions,
+            ),
             loops=None if launch.loops.watch == "off" else LoopBreaker(launch.loops),
             last_id=ledger.last_id(),
             caches=caches,
@@ -198,6 +211,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
                 )
             log.info("llmgw %s is up at %s", __version__, running.url)
             announce(running, server)
+        probing = asyncio.create_task(probe(gateway, launch.probe))
         switching = asyncio.create_task(gateway.killswitch.watch(gateway))
         watching = asyncio.create_task(_watch(gateway, control, launch, running))
         opening = asyncio.create_task(open_semantics(caches, launch.cache.semantic, SYSTEM_CLOCK))
@@ -208,6 +222,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
             watching.cancel()
             opening.cancel()
             cutting.cancel()
+            probing.cancel()
             switching.cancel()
             with contextlib.suppress(GatewayError):
                 control.touch(_taken(gateway.keys.used))
@@ -272,7 +287,8 @@ def _end_pauses(kills: Kills) -> None:
 async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Running) -> None:
     """Notice what others did to the files of this home, and write down which keys were used."""
     seen = control.version()
-    database, heard = Path(launch.database), 0
+    database, heard, failed = Path(launch.database), 0, 0
+    breakers = gateway.resilience.breakers
     while True:
         for _ in range(TOUCH_SECONDS):
             await asyncio.sleep(1)
@@ -286,13 +302,23 @@ async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Ru
                     gateway.limits.forget()
                     gateway.purse.forget()
                     gateway.killswitch.forget()
+                    _forget_outcomes(gateway)
                 if heard != (heard := gateway.headroom.changes):
                     write_headroom(database, gateway.headroom.shown(gateway))
+                if failed != (failed := breakers.changes):
+                    write_failing(database, breakers.shown())
         if gateway.ledger.healthy and (used := _taken(gateway.keys.used)):
             try:
                 await asyncio.to_thread(_touch, Path(launch.database), used)
             except GatewayError as error:
                 log.warning("last use of keys not written: %s", error.message)
+
+
+def _forget_outcomes(gateway: Gateway) -> None:
+    """Let go of what was learnt once somebody has removed the outcomes that it was learnt from."""
+    tiering = gateway.tiering
+    if tiering is not None and len(tiering.learning) and not gateway.ledger.decisions.outcomes(1):
+        tiering.learning.reset()
 
 
 def _keep_kill(database: Path, kill: Kill) -> None:

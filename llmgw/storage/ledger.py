@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from llmgw.domain.ledger import AttemptState, Hold, Outcome, RequestRow
 from llmgw.storage.chain import extend
 from llmgw.storage.database import BUSY_SECONDS, Database, troubles
+from llmgw.storage.decisions import Decisions, write_outcomes
 from llmgw.storage.recovery import Recovered, recover
 from llmgw.storage.reports import Reports
 from llmgw.storage.rows import CODES, USAGE, Dimensions, dimension_of, usage_values, write_requests
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from llmgw.domain.clock import Clock
     from llmgw.domain.money import NanoUSD
+    from llmgw.storage.decisions import Outcome as OutcomeOfAnswer
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +107,11 @@ class Ledger:
         """Sums of what was written, for any thread."""
         return Reports(self._database)
 
+    @property
+    def decisions(self) -> Decisions:
+        """Why requests went where they did, and what became of them, for any thread."""
+        return Decisions(self._database)
+
     def hold(self, hold: Hold, *, dispatched: bool = True) -> Future[None]:
         """Write an attempt before its bytes leave; ``dispatched`` says that they leave next."""
         state = AttemptState.DISPATCHED if dispatched else AttemptState.HELD
@@ -131,6 +138,10 @@ class Ledger:
     def record(self, request: RequestRow) -> Future[None]:
         """Write a request that ends without settling an attempt; a second time changes nothing."""
         return self._writer.submit(self._apply, request, keep=request.attempts > 0, free=request.cost == 0)
+
+    def note(self, outcome: OutcomeOfAnswer) -> Future[None]:
+        """Write down how good an answer was."""
+        return self._writer.submit(write_outcomes, outcome)
 
     def recover(self) -> Recovered:
         """Close what earlier boots left open; to be called before the first hold. A second time changes nothing."""

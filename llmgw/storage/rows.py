@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmgw.domain.ledger import AttemptState, CacheVerdict, Hold, RequestRow
 from llmgw.domain.usage import Usage
+from llmgw.storage.decisions import INSERT_DECISION, decision_values
 
 if TYPE_CHECKING:
     import sqlite3
@@ -140,6 +141,7 @@ def write_requests(
 ) -> None:
     """Insert the rows and add them to the roll-ups; requests of equal dimensions cost one statement there."""
     rows: list[tuple[Any, ...]] = []
+    decisions: list[tuple[Any, ...]] = []
     sums: dict[tuple[int, int], tuple[int, ...]] = {}
     targets: dict[int, int] = {}
     for request in requests:
@@ -172,6 +174,8 @@ def write_requests(
                 request.saved,
             )
         )
+        if request.decision is not None:
+            decisions.append(decision_values(request.id, request.decision))
         counts = (
             1,
             request.error != "",
@@ -189,6 +193,8 @@ def write_requests(
         known = sums.get(bucket)
         sums[bucket] = counts if known is None else tuple(map(add, known, counts))
     connection.executemany(INSERT_REQUEST, rows)
+    if decisions:
+        connection.executemany(INSERT_DECISION, decisions)
     connection.executemany(ADD_TO_ROLLUP, [(*bucket, *counts) for bucket, counts in sums.items()])
     add_sums(connection, targets, sums)
 

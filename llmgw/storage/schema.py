@@ -171,6 +171,24 @@ _CHANGES = (
     previous_hash, grace_until, admin, cache ON keys {_COUNT}""",
 )
 
+_ROUTER = (
+    # Why a request that named no model went where it did. terms: JSON pairs that sum to the gain; features: JSON, what
+    # learning needs to know of the prompt.
+    """CREATE TABLE decisions (
+    request_id INTEGER PRIMARY KEY, tier TEXT NOT NULL, target TEXT NOT NULL, reason TEXT NOT NULL,
+    rule TEXT NOT NULL, sticky INTEGER NOT NULL, explored INTEGER NOT NULL, classifier TEXT NOT NULL, gain REAL,
+    premium REAL, quality REAL, terms TEXT NOT NULL, features TEXT NOT NULL, trimmed INTEGER NOT NULL,
+    conversation INTEGER NOT NULL)""",
+    # All that a replay under another policy reads of them, a sixth of the whole.
+    """CREATE INDEX decisions_scored ON decisions (request_id, gain, premium, tier, rule, classifier, conversation)
+    WHERE gain IS NOT NULL""",
+    # What callers said of answers: score 0 to 1. tier and features: NULL where nothing can be learnt from it.
+    """CREATE TABLE outcomes (
+    request_id INTEGER PRIMARY KEY, at INTEGER NOT NULL, tier TEXT, score REAL NOT NULL, comment TEXT NOT NULL,
+    features TEXT)""",
+    "CREATE INDEX outcomes_at ON outcomes (at)",
+)
+
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0001_first", _FIRST),
     ("0002_control", _CONTROL),
@@ -178,6 +196,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0004_chain", _CHAIN),
     ("0005_sums", _SUMS),
     ("0006_changes", _CHANGES),
+    ("0007_router", _ROUTER),
 )
 """Name and statements of each step, oldest first. A step that was ever released is never edited."""
 

@@ -7,12 +7,24 @@ from support.program import Program
 def test_life_of_a_key(llmgw):
     """A key is made, listed, shown without its value, rotated and revoked, with the gateway down."""
     token = llmgw.run(
-        "key", "create", "ci", "--models", "cheap/*", "--tag", "nightly", "--expires", "90d", "-q"
+        "key",
+        "create",
+        "ci",
+        "--models",
+        "cheap/*",
+        "--tag",
+        "nightly",
+        "--expires",
+        "90d",
+        "--plan",
+        "pro",
+        "-q",
     ).out.strip()
     assert token.startswith("lgw_")
     shown = llmgw.run("key", "show", "ci", "--json")
     assert shown.json["models"] == ["cheap/*"]
     assert shown.json["tags"] == ["nightly"]
+    assert shown.json["plan"] == "pro"
     assert shown.json["expires_at"].endswith("Z")
     assert token not in shown.out
     assert llmgw.run("key", "list", "-q").out == "ci\n"

@@ -66,6 +66,12 @@ def test_a_local_server_that_is_switched_off(tmp_path: Path) -> None:
     assert settings.server.discover is False
 
 
+def test_the_old_router_is_a_classifier(tmp_path: Path) -> None:
+    """ROUTER_PROVIDER names who is asked for the tier. # D-07"""
+    assert load(tmp_path, ROUTER_PROVIDER="groq").router.classifier == "groq"
+    assert load(tmp_path).router.classifier == ""
+
+
 def test_our_own_variable_wins_over_the_old_one(tmp_path: Path) -> None:
     """Where both are set LLMGW_ counts."""
     assert load(tmp_path, GATEWAY_SECRET="old", LLMGW_SECRET="new").server.secret == "new"
@@ -74,7 +80,7 @@ def test_our_own_variable_wins_over_the_old_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "ROUTER_PROVIDER", "SEMANTIC_THRESHOLD",
+        "SEMANTIC_THRESHOLD",
     ],
 )  # fmt: skip
 def test_variables_without_a_feature_yet_are_not_swallowed(tmp_path: Path, name: str) -> None:

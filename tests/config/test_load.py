@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from llmgw.config.load import effective_config
-from llmgw.config.model import Config, ProviderOptions, Settings
+from llmgw.config.model import Config, ProviderOptions, RouteRule, Settings
 from llmgw.config.paths import Paths, locate
 from llmgw.config.values import dotted, fields_of, options_of, parse_dotted, type_at
 from llmgw.domain.route import Tier
@@ -30,6 +30,15 @@ OTHER: dict[str, tuple[str, Any]] = {
     "tiers.local": ('["ollama/a", "ollama/b"]', ("ollama/a", "ollama/b")),
     "tiers.cheap": ('["groq/a"]', ("groq/a",)),
     "tiers.premium": ('["openai/a"]', ("openai/a",)),
+    "router.quality": ("0.5", 0.5),
+    "router.max_regret": ("0.1", 0.1),
+    "router.explore": ("0.05", 0.05),
+    "router.sticky": ('"5m"', "5m"),
+    "router.clarify": ("true", True),
+    "router.classifier": ('"groq"', "groq"),
+    "router.context.local": ("2000", 2000),
+    "router.context.cheap": ("4000", 4000),
+    "router.context.premium": ("16000", 16000),
     "keys.defaults.models": ('["cheap/*"]', ("cheap/*",)),
     "keys.defaults.expires": ('"90d"', "90d"),
     "killswitch.error_rate": ("0.5", 0.5),
@@ -40,6 +49,18 @@ OTHER: dict[str, tuple[str, Any]] = {
     "loops.within_minutes": ("2.5", 2.5),
     "loops.pause_minutes": ("10", 10.0),
     "loops.exempt": ('["bench-*"]', ("bench-*",)),
+    "breaker.failures": ("3", 3),
+    "breaker.error_rate": ("0.25", 0.25),
+    "breaker.window_seconds": ("30", 30.0),
+    "breaker.open_seconds": ("2", 2.0),
+    "breaker.longest_seconds": ("60", 60.0),
+    "breaker.probe": ('"all"', "all"),
+    "retry.attempts": ("3", 3),
+    "retry.wait_seconds": ("0.5", 0.5),
+    "retry.longest_seconds": ("10", 10.0),
+    "retry.budget": ("0.1", 0.1),
+    "hedge.after_ms": ("1500", 1500.0),
+    "router.balance": ('"latency"', "latency"),
     "alerts.webhook": ('"https://hooks.example/x"', "https://hooks.example/x"),
     "alerts.format": ('"ntfy"', "ntfy"),
     "alerts.secret": ('"t0ken"', "t0ken"),
@@ -70,6 +91,8 @@ OTHER: dict[str, tuple[str, Any]] = {
     "cache.semantic.audit": ("0.1", 0.1),
     "cache.semantic.embedder": ('"static"', "static"),
     "cache.semantic.candidates": ("16", 16),
+    "providers.x.slots": ("4", 4),
+    "providers.x.queue_wait": ("12", 12.0),
     "providers.x.enabled": ("false", False),
     "providers.x.kind": ('"openai"', "openai"),
     "providers.x.base_url": ('"http://h:1/v1"', "http://h:1/v1"),
@@ -116,7 +139,7 @@ def test_the_table_of_options_is_complete() -> None:
     """Every option that is declared is flipped by the tests below, so none can lack an effect. # D-28"""
     declared = {dotted(option) for option, _ in options_of(Config())}
     declared |= {f"providers.x.{name}" for name in fields_of(ProviderOptions)}
-    covered = set(OTHER)
+    covered = set(OTHER) | {"routes"}  # whose entries have tests of their own
     assert declared <= covered
     for option in covered:
         type_at(parse_dotted(option))
@@ -143,6 +166,71 @@ def test_each_option_has_a_variable(paths: Paths, option: str, twice: str) -> No
     settings = load(paths, "[providers.x]\n", {name: text})
     assert value_of(settings, option) == value
     assert settings.origins[option] == f"${name}"
+
+
+RULES = """
+[[routes]]
+key = "ci*"
+to = ["local", "groq/llama"]
+
+[[routes]]
+hours = "22-6"
+weekdays = ["sat", "sun"]
+tools = false
+quality = 0.5
+"""
+
+
+def test_routes_are_read_in_their_order(paths: Paths) -> None:
+    """Each [[routes]] is a rule; the variable LLMGW_ROUTES replaces them all."""
+    settings = load(paths, RULES)
+    assert settings.routes == (
+        RouteRule(key="ci*", to=("local", "groq/llama")),
+        RouteRule(hours="22-6", weekdays=("sat", "sun"), tools=False, quality=0.5),
+    )
+    replaced = load(paths, RULES, {"LLMGW_ROUTES": '[{language = "de", tier = "cheap"}]'})
+    assert replaced.routes == (RouteRule(language="de", tier=Tier.CHEAP),)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (
+            "[[routes]]\nto=['local']\n[[routes]]\nhours='22-25'\ntier='local'",
+            4,
+            "`routes.2.hours` must be hours",
+        ),
+        ("[[routes]]\nto=['local']\n[[routes]]\nwhen='x'", 4, "unknown option `routes.2.when`"),
+        ("[[routes]]\ntier='bogus'", 2, "`routes.1.tier` must be one of local, cheap, premium"),
+        ("[[routes]]\nto='local'", 2, "`routes.1.to` must be a list"),
+        ("[[routes]]\nweekdays=['someday']\nto=['local']", 2, "must be a list of mon, tue"),
+        ("[routes]\nto=['local']", 1, "must be a list of tables, as [[routes]]"),
+        ("[router]\nclassifier='gpt'", 2, "`router.classifier` must be local, groq or"),
+        ("[router]\nquality=1.5", 2, "`router.quality` must be a number <= 1"),
+    ],
+)
+def test_a_slip_in_a_route_says_where(paths: Paths, text: str, line: int, words: str) -> None:
+    """Which rule, which option, which line. # D-28"""
+    with pytest.raises(ConfigInvalid) as caught:
+        load(paths, text)
+    assert words in caught.value.message
+    assert f"line {line}" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("key='a'", "`routes.1` says not where to go"),
+        ("to=['local']\ntier='cheap'", "`routes.1` says `to` and `tier`"),
+        ("to=['local']\nmin_tokens=9\nmax_tokens=8", "no prompt has from 9 to 8 tokens"),
+        ("to=['local']\nhours='6-06'", "from 6 to 06 is no time"),
+    ],
+)
+def test_a_rule_that_cannot_be_meant_is_refused(paths: Paths, text: str, words: str) -> None:
+    """No single option is wrong, but together they make no sense."""
+    with pytest.raises(ConfigInvalid) as caught:
+        load(paths, f"[[routes]]\n{text}")
+    assert words in caught.value.message
 
 
 def test_flags_win_over_variables_over_the_file_over_defaults(paths: Paths) -> None:

@@ -103,6 +103,7 @@ class FakeServer:
     """Subclasses answer in ``chat`` and ``other``; ``chat_paths`` tells which is which.
 
     ``cancelled`` counts callers who left before their answer was whole; ``active`` is how many wait right now.
+    ``wanted_port`` is where it listens, 0 takes a free one.
     """
 
     chat_paths: tuple[str, ...] = ()
@@ -114,6 +115,7 @@ class FakeServer:
         self.requests: list[Request] = []
         self.default = Behaviour()
         self.cancelled = 0
+        self.wanted_port = 0
         self.active = 0
         self._next: deque[Behaviour] = deque()
         self._ready = threading.Event()
@@ -167,7 +169,7 @@ class FakeServer:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=1 << 24)
+        server = await asyncio.start_server(self._connection, "127.0.0.1", self.wanted_port, limit=1 << 24)
         self.port: int = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()

@@ -160,11 +160,12 @@ def check() -> None:
       llmgw config check --json
     """
     from llmgw.service.assemble import survey
+    from llmgw.service.tiering import declared_routes
 
     paths = options.paths()
     settings = _settings(paths)
     found = survey(settings, paths, look=False)
-    notes = [*settings.notes, *found.problems]
+    notes = [*settings.notes, *found.problems, *declared_routes(settings, found.plan)[1]]
     where = (
         str(settings.path) if settings.path else "no llmgw.toml, which is fine: everything is at its default"
     )

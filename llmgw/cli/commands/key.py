@@ -66,6 +66,10 @@ def create(
     name: Annotated[str, typer.Argument(help="Name of the new key.", show_default=False)],
     tenant: Annotated[str, typer.Option(help="Whom it belongs to.", metavar="NAME")] = "default",
     user: Annotated[str, typer.Option(help="Who in the tenant uses it.", metavar="NAME")] = "",
+    plan: Annotated[
+        str,
+        typer.Option(help="enterprise and pro go first where calls stand in line.", metavar="PLAN"),
+    ] = "",
     budget: Annotated[
         str | None, typer.Option(help="What it may spend: 20/month, 0.50/day.", metavar="AMOUNT/WINDOW")
     ] = None,
@@ -108,6 +112,7 @@ def create(
         name=name,
         tenant=tenant,
         user=user,
+        plan=plan,
         models=tuple(models) if models else UNSET,
         tags=tuple(tag or ()),
         expires_at=_end(expires, time.time_ns()) if expires else UNSET,

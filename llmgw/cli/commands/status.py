@@ -79,6 +79,12 @@ def _headroom_line(headroom: dict[str, Any]) -> str:
     return f"{headroom['name']} has {tightest['remaining']:,}{most} {tightest['kind']} left"
 
 
+def _failing_line(failing: dict[str, Any]) -> str:
+    if failing["retry_at"]:
+        return f"{failing['name']}: others go first until {output.cell('retry_at', failing['retry_at'])}"
+    return f"{failing['name']}: the next call tries it"
+
+
 def _text(status: dict[str, Any]) -> str:
     spend, requests, cache = status["spend"], status["requests"], status["cache"]
     match status["state"]:
@@ -105,6 +111,10 @@ def _text(status: dict[str, Any]) -> str:
     told = [each for each in status["headroom"] if each["left"] or each["retry_at"]]
     lines += [
         f"  {'' if number else 'headroom':<9} {_headroom_line(each)}" for number, each in enumerate(told)
+    ]
+    lines += [
+        f"  {'' if number else 'failing':<9} {_failing_line(each)}"
+        for number, each in enumerate(status["failing"])
     ]
     if cache["provider_cached_rate"]:
         lines.append(

@@ -11,11 +11,23 @@ from llmgw.providers.dialects.anthropic.peek import limit_output, peek, peek_cou
 from llmgw.providers.dialects.anthropic.render_request import render_request
 from llmgw.providers.dialects.anthropic.renderer import AnthropicStreamRenderer
 from llmgw.providers.dialects.anthropic.tap import AnthropicTap
+from llmgw.providers.dialects.glance import glance, parts
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     from llmgw.domain.chat import ChatAnswer, ChatRequest
     from llmgw.errors import GatewayError
-    from llmgw.providers.base import CallerDialect, Peek, Reading, Rendered, TargetDialect, Upstream
+    from llmgw.providers.base import (
+        CallerDialect,
+        Glance,
+        Part,
+        Peek,
+        Reading,
+        Rendered,
+        TargetDialect,
+        Upstream,
+    )
 
 
 class Anthropic:
@@ -29,6 +41,12 @@ class Anthropic:
 
     def parse_request(self, body: bytes) -> ChatRequest:
         return parse_request(body)
+
+    def glance(self, body: bytes, peek: Peek) -> Glance:
+        return glance(body, peek.messages)
+
+    def parts(self, peek: Peek) -> list[tuple[Raw, Part]]:
+        return parts(peek.messages)
 
     def render_answer(self, answer: ChatAnswer, meta: dict[str, Any] | None) -> bytes:
         return answers.render_answer(answer, meta)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmgw.domain.clock import SYSTEM_CLOCK, Clock
+from llmgw.providers.dialects.glance import glance, parts
 from llmgw.providers.dialects.openai_chat import answers, errors, reading, relay
 from llmgw.providers.dialects.openai_chat.parse_request import parse_request
 from llmgw.providers.dialects.openai_chat.parse_stream import OpenAIStreamParser
@@ -14,9 +15,20 @@ from llmgw.providers.dialects.openai_chat.render_stream import OpenAIStreamRende
 from llmgw.providers.dialects.openai_chat.tap import StreamTap
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     from llmgw.domain.chat import ChatAnswer, ChatRequest
     from llmgw.errors import GatewayError
-    from llmgw.providers.base import CallerDialect, Peek, Reading, Rendered, TargetDialect, Upstream
+    from llmgw.providers.base import (
+        CallerDialect,
+        Glance,
+        Part,
+        Peek,
+        Reading,
+        Rendered,
+        TargetDialect,
+        Upstream,
+    )
 
 
 class OpenAIChat:
@@ -33,6 +45,12 @@ class OpenAIChat:
 
     def parse_request(self, body: bytes) -> ChatRequest:
         return parse_request(body)
+
+    def glance(self, body: bytes, peek: Peek) -> Glance:
+        return glance(body, peek.messages)
+
+    def parts(self, peek: Peek) -> list[tuple[Raw, Part]]:
+        return parts(peek.messages)
 
     def render_answer(self, answer: ChatAnswer, meta: dict[str, Any] | None) -> bytes:
         return answers.render_answer(answer, meta, self._now())

@@ -1,0 +1,112 @@
+"""From what was declared of the router to the part of a gateway that decides on tiers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from llmgw.domain.money import NANO
+from llmgw.domain.route import Tier
+from llmgw.domain.spans import parse_span
+from llmgw.domain.usage import Usage
+from llmgw.errors import GatewayError
+from llmgw.gates.tiering import Tiering
+from llmgw.rules.planning import Plan, resolve
+from llmgw.rules.pricing import cost
+from llmgw.rules.tiering.conditions import Rule
+from llmgw.rules.tiering.dial import RECENT
+from llmgw.rules.tiering.learning import MOST
+from llmgw.rules.tiering.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
+
+    from llmgw.config.model import Settings
+    from llmgw.config.pricebook import PriceBook
+    from llmgw.domain.route import Target
+    from llmgw.providers.base import Upstream
+    from llmgw.storage.decisions import Decisions
+
+GROQ = "groq/llama-3.1-8b-instant"
+"""What `classifier = "groq"` asks, as LLM Gateway v2.0 does."""
+
+USUAL = Usage(input_tokens=1000, output_tokens=300)
+"""The request by whose cost tiers are compared."""
+
+
+def declared_routes(settings: Settings, plan: Plan) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
+    """The rules as the gateway takes them, and in words which of their names lead nowhere."""
+    problems: list[str] = []
+    rules = []
+    for number, rule in enumerate(settings.routes, 1):
+        kept = tuple(name for name in rule.to if name in Tier.__members__.values() or _leads(plan, name))
+        missing = [name for name in rule.to if name not in kept]
+        problems += [f"[[routes]] {number}: `{name}` is left out, nobody offers it" for name in missing]
+        if rule.to and not kept:
+            problems.append(f"[[routes]] {number} refuses what fits it: nobody is behind its `to`")
+            kept = rule.to
+        rules.append(msgspec.convert({**msgspec.to_builtins(rule), "to": kept}, Rule))
+    return tuple(rules), tuple(problems)
+
+
+def router_options(settings: Settings, plan: Plan) -> tuple[Options, tuple[str, ...]]:
+    """The options as the gateway takes them, and in words which names in them lead nowhere."""
+    router = settings.router
+    rules, missing = declared_routes(settings, plan)
+    problems = list(missing)
+    classifier = router.classifier
+    if classifier == "local":
+        classifier = next(iter(plan.tiers.get(Tier.LOCAL, ())), "")
+        if not classifier:
+            problems.append("[router] classifier: there is no local model, so the score decides")
+    elif classifier == "groq":
+        classifier = GROQ
+    if classifier and not _leads(plan, classifier):
+        problems.append(f"[router] classifier: nobody offers `{classifier}`, so the score decides")
+        classifier = ""
+    context = {tier: tokens for tier in Tier if (tokens := getattr(router.context, tier))}
+    return Options(
+        quality=router.quality,
+        max_regret=router.max_regret,
+        explore=router.explore,
+        sticky=parse_span(router.sticky) if router.sticky else 0,
+        clarify=router.clarify,
+        classifier=classifier,
+        context=context,
+        rules=rules,
+    ), tuple(problems)
+
+
+def _leads(plan: Plan, name: str) -> bool:
+    try:
+        return bool(resolve(plan, name).targets)
+    except GatewayError:
+        return False
+
+
+def build_tiering(
+    options: Options,
+    plan: Plan,
+    upstreams: Iterable[Upstream],
+    book: PriceBook,
+    zone: ZoneInfo,
+    known: Decisions | None = None,
+) -> Tiering | None:
+    """What decides on tiers, with all that outcomes have taught; None where there is nothing to decide."""
+    tiers = [tier for tier, names in plan.tiers.items() if names]
+    if len(tiers) < 2 and not (options.rules or options.clarify or options.context):
+        return None
+    by_name = {upstream.name: upstream for upstream in upstreams}
+
+    def costs(target: Target) -> float | None:
+        upstream = by_name[target.provider]
+        price = book.find(upstream.name, upstream.provider.price_id, target, time.time_ns())
+        return None if price is None else cost(price, USUAL) / NANO
+
+    tiering = Tiering(options, costs, zone, known.gains(RECENT) if known is not None else ())
+    if known is not None:
+        tiering.learn(known.outcomes(MOST))
+    return tiering
