@@ -15,7 +15,7 @@ from msgspec import Struct
 from llmgw.api.operations import MAX_BODY, Access, Operation, answer
 from llmgw.domain.cache import Selector
 from llmgw.domain.spans import parse_span
-from llmgw.errors import BadRequest, GatewayError, NotAllowed, Unauthenticated, Unavailable
+from llmgw.errors import BadRequest, NotAllowed, Unauthenticated, Unavailable
 from llmgw.gates.read import read_body
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ async def _forget(caches: Caches, selector: Selector) -> int:
     def remove(store: AnswerStore) -> None:
         try:
             loop.call_soon_threadsafe(_tell, done, store.remove(selector), None)
-        except GatewayError as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, somebody waits)
             loop.call_soon_threadsafe(_tell, done, 0, error)
 
     if not caches.keeper.submit(remove):
@@ -119,7 +119,7 @@ async def _forget(caches: Caches, selector: Selector) -> int:
     return await done
 
 
-def _tell(done: asyncio.Future[int], count: int, error: GatewayError | None) -> None:
+def _tell(done: asyncio.Future[int], count: int, error: Exception | None) -> None:
     if done.cancelled():  # whoever asked has gone
         return
     if error is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from llmgw.domain.cache import Entry, Stored, Wire
+from llmgw.domain.cache import PROMPT_LENGTH, Entry, Stored, Wire
 from llmgw.domain.chat import ChatAnswer
 from llmgw.domain.money import NanoUSD
 from llmgw.domain.route import Target, Tier
@@ -220,6 +220,9 @@ def _know(gateway: Gateway, call: Call, rules: Rules) -> Known:
         return UNREADABLE
     apart = [call.key.tenant, *_routes(gateway, call), *_headers(call)]
     asked = fingerprint(call.dialect.name, tree, apart)
+    asked = asked._replace(
+        prompt=asked.prompt[: PROMPT_LENGTH + 1]
+    )  # what is remembered of many must be small
     return Known(asked, caching.passes_by(tree, rules), caching.kind_of(tree), _file(tree.get("context")))
 
 

@@ -6,6 +6,7 @@ In doubt a request passes the caches by: what a hit saves is never worth an answ
 from __future__ import annotations
 
 import re
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -47,6 +48,9 @@ STATEFUL = frozenset(
 
 WORDS = frozenset({"text", "tool_use", "tool_result", "thinking", "redacted_thinking", "refusal"})
 """Kinds of content parts that are no attachment."""
+
+LATEST, ENDS = 8, 1000
+"""How many of a user's texts are looked at for words of time, and how many characters at either end of each."""
 
 _DATED = re.compile(
     r"\b(?:today|tonight|yesterday|tomorrow|now|nowadays|currently|current|latest|recent(?:ly)?|news|"
@@ -96,14 +100,18 @@ def passes_by(tree: Json, rules: Rules) -> str:
 
 
 def kind_of(tree: Json) -> str:
-    """How long an answer to this request may live."""
+    """How long an answer to this request may live.
+
+    A question stands at an end of a text, what it is about in between; so the cost does not grow with a document.
+    """
     asked = (
         text
         for message in _list(tree.get("messages"))
         if isinstance(message, dict) and message.get("role") == "user"
         for text in _texts(message.get("content"))
     )
-    if any(_DATED.search(text) for text in asked):
+    latest = deque(asked, LATEST)
+    if any(_DATED.search(end) for text in latest for end in (text[:ENDS], text[ENDS:][-ENDS:])):
         return DATED
     return DETERMINISTIC if tree.get("temperature") == 0 else USUAL
 

@@ -30,7 +30,7 @@ MEANINGLESS = frozenset(
 
 _PLAIN = {"model", "messages", "temperature", "top_p"}
 _PLAIN_OF = {
-    "openai_chat": _PLAIN | {"max_tokens", "max_completion_tokens", "stop"},
+    "openai_chat": _PLAIN | {"max_tokens", "stop"},
     "anthropic": _PLAIN | {"max_tokens", "stop_sequences", "system"},
 }
 """Members of a plain conversation by dialect: only these, and only text, is said alike in every dialect."""
@@ -105,14 +105,11 @@ def _neutral(dialect: str, tree: Json) -> Json | None:
         if texts is None or turn["role"] not in ("system", "user", "assistant"):
             return None
         messages.append({"role": turn["role"], "content": [{"type": "text", "text": text} for text in texts]})
-    limits = [tree[name] for name in ("max_tokens", "max_completion_tokens") if name in tree]
     stop = tree.get("stop", tree.get("stop_sequences"))
-    if len(limits) > 1:
-        return None
     return {
         "model": tree["model"],
         "messages": messages,
-        "limit": limits,
+        "limit": tree.get("max_tokens"),
         "temperature": tree.get("temperature"),
         "top_p": tree.get("top_p"),
         "stop": [stop] if isinstance(stop, str) else stop,

@@ -55,6 +55,11 @@ _HOLDING = (
     "sum(size) AS bytes, sum(hits) AS hits, sum(saved) AS saved, sum(hits * latency_us) AS saved_us"
 )
 
+_OLDEST = """SELECT max(used) FROM (SELECT used FROM
+(SELECT used_at AS used FROM entries WHERE pinned = 0 ORDER BY used_at LIMIT :most) UNION ALL SELECT used FROM
+(SELECT created_at AS used FROM replays ORDER BY expires_at LIMIT :most) ORDER BY used LIMIT :most)"""
+"""Up to when those were used that go first."""
+
 _FORGOTTEN = "DELETE FROM sightings WHERE entry_id NOT IN (SELECT id FROM entries) OR prompt NOT IN (SELECT prompt FROM entries)"
 """Notes of the semantic cache whose texts nobody is to find any more."""
 
@@ -284,18 +289,24 @@ class AnswerStore:
             return expired
 
     def shrink(self) -> int:
-        """Forget the least recently used entries while the file is larger than its cap; how many."""
+        """Forget what was used least recently, entries and answers under a key, while the file is larger than its cap.
+
+        How many entries went.
+        """
         evicted = 0
         while self.bytes() > self.cap_bytes:
             with self.change() as connection:
+                (oldest,) = connection.execute(_OLDEST, {"most": EVICTED_AT_ONCE}).fetchone()
+                if oldest is None:
+                    break
+                connection.execute("DELETE FROM replays WHERE created_at <= ?", (oldest,))
                 count = connection.execute(
-                    "DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE pinned = 0 ORDER BY used_at LIMIT ?)",
-                    (EVICTED_AT_ONCE,),
+                    "DELETE FROM entries WHERE id IN "
+                    "(SELECT id FROM entries WHERE pinned = 0 AND used_at <= ? ORDER BY used_at LIMIT ?)",
+                    (oldest, EVICTED_AT_ONCE),
                 ).rowcount
                 if count:
                     _count(connection, self._clock.now(), "evicted", count)
-            if not count:
-                break
             evicted += count
         return evicted
 
@@ -379,7 +390,7 @@ def _count(connection: sqlite3.Connection, now: Nanoseconds, name: str, more: in
 
 
 def _seal(values: Iterable[Any], body: bytes) -> bytes:
-    return blake2b(_encode(tuple(values)) + body, digest_size=16).digest()
+    return blake2b(_encode((*values, body)), digest_size=16).digest()
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

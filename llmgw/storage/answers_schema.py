@@ -23,13 +23,14 @@ FILE_NAME = "cache.db"
 APPLICATION_ID = 0x6C6C6763
 """``llgc`` in the file's header."""
 
-VERSION = 1
+VERSION = 2
 """Of the tables below. A file of another version is emptied: whatever is in it can be asked for again."""
 
 _TABLES = (
-    # used_at is when it was stored or hit last, by which the least recently used goes first.
+    # used_at is when it was stored or hit last, by which the least recently used goes first. No id is given twice:
+    # what judges have learnt of an entry that is gone says nothing about another.
     """CREATE TABLE entries (
-    id INTEGER PRIMARY KEY, fingerprint BLOB NOT NULL UNIQUE, context BLOB NOT NULL, tenant TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, fingerprint BLOB NOT NULL UNIQUE, context BLOB NOT NULL, tenant TEXT NOT NULL,
     key_id INTEGER NOT NULL, key_name TEXT NOT NULL, tags TEXT NOT NULL, model_asked TEXT NOT NULL,
     provider TEXT NOT NULL, model TEXT NOT NULL, tier TEXT NOT NULL, kind TEXT NOT NULL, prompt TEXT NOT NULL,
     created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, size INTEGER NOT NULL,
@@ -66,6 +67,11 @@ _TABLES = (
 )
 
 
+def _text(raw: bytes) -> str:
+    """A text of the file, also one that is damaged: its checksum tells."""
+    return raw.decode(errors="replace")
+
+
 class AnswerFile(Database):
     """The file at ``path``; one that is damaged is set aside and begun anew."""
 
@@ -89,6 +95,7 @@ class AnswerFile(Database):
         connection = super().connect(readonly=readonly, timeout=timeout)
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.text_factory = _text
         return connection
 
     def is_current(self, connection: sqlite3.Connection) -> bool:

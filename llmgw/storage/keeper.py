@@ -44,6 +44,7 @@ class Keeper:
         self._hits: dict[int, tuple[int, NanoUSD]] = {}
         self._lock = threading.Lock()
         self.trouble = ""
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="llmgw-cache", daemon=True)
         self._thread.start()
 
@@ -63,7 +64,8 @@ class Keeper:
             self._hits[number] = count + 1, sum_ + saved
 
     def close(self) -> None:
-        """Write what waits and let go of the file. Idempotent."""
+        """Write what waits, unless the file is in trouble, and let go of it. Idempotent."""
+        self._closing = True
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
@@ -82,6 +84,8 @@ class Keeper:
             except Empty:
                 pass
             for write, size in jobs:
+                if self._closing and self.trouble:  # each of them would wait as long as the last
+                    break
                 self._try(write)
                 with self._lock:
                     self._waiting -= size

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from llmgw.domain.cache import Selector
     from llmgw.domain.clock import Nanoseconds
 
+DEEP = 32
+"""Folders of a path, from its end, that a shorter spelling of it may begin at."""
+
 _CONDITIONS = {
     "tenant": "tenant = :tenant",
     "key": "key_name = :key",
@@ -49,7 +52,7 @@ def _needles(files: Sequence[str]) -> dict[str, str]:
     where it ends in the shorter.
     """
     parts = [PurePath(file).parts for file in files]
-    ends = {"/".join(each[start:]) for each in parts for start in range(len(each))}
+    ends = {"/".join(each[start:]) for each in parts for start in range(max(0, len(each) - DEEP), len(each))}
     tags = [*(f",file:{end}," for end in ends), *(f"/{'/'.join(each).lstrip('/')}," for each in parts)]
     return {"in_prompt": _json(files), "in_tags": _json(tags)}
 

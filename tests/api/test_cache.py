@@ -13,6 +13,8 @@ from support.gateway import RunningGateway, upstream
 from support.remembered import HOUR, an_answer, an_entry
 
 from llmgw.config.model import Cache, SemanticCache
+from llmgw.domain.spans import parse_span
+from llmgw.errors import BadRequest
 from llmgw.storage.answers import AnswerStore
 
 CACHES = Cache(semantic=SemanticCache(mode="off"))
@@ -126,3 +128,10 @@ def test_without_caches_nothing_goes(tmp_path):
     with RunningGateway(tmp_path, [upstream("echo", "echo:")]) as running:
         reply = httpx.post(running.url + "/cache/invalidate", headers=running.auth, json={"event": "manual"})
     assert reply.json() == {"invalidated": 0}
+
+
+@pytest.mark.parametrize("span", ["9999999w", "9" * 400 + "d"])
+def test_a_span_beyond_all_time_is_refused(span: str) -> None:
+    """No database could count it, and whoever asked would wait for ever."""
+    with pytest.raises(BadRequest, match="too long"):
+        parse_span(span)

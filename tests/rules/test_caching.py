@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from llmgw.domain.chat import (
 )
 from llmgw.domain.usage import Usage
 from llmgw.errors import BadRequest
-from llmgw.rules.caching import Rules, kind_of, may_keep, passes_by, read_control
+from llmgw.rules.caching import DATED, USUAL, Rules, kind_of, may_keep, passes_by, read_control
 
 RULES = Rules(ttl=3, ttl_deterministic=9, ttl_dated=1, max_temperature=1.0, tools=False, images=True)
 TOOLS = Rules(ttl=3, ttl_deterministic=9, ttl_dated=1, max_temperature=1.0, tools=True, images=False)
@@ -161,3 +162,16 @@ def test_an_unknown_word_of_our_own_is_refused() -> None:
     """A typing error must not cost a call."""
     with pytest.raises(BadRequest, match="no-store, only or refresh"):
         read_control({b"x-llmgw-cache": b"onyl"})
+
+
+def test_a_long_document_costs_no_time() -> None:
+    """Words of time count at the ends of a text, where a question stands, and a megabyte between is not searched."""
+    document = "the quick brown fox " * 50_000
+
+    def asked(text: str) -> str:
+        return kind_of({"messages": [{"role": "user", "content": text}]})
+
+    began = time.process_time()
+    assert asked(document) == USUAL
+    assert time.process_time() - began < 0.02
+    assert asked(document + "What is new today?") == asked("What is new today? " + document) == DATED

@@ -105,3 +105,10 @@ def test_what_stands_apart_is_part_of_it() -> None:
     rich = body | {"seed": 1}
     assert of(rich, "anthropic").fingerprint != of(rich).fingerprint
     assert of(body, "anthropic").fingerprint == of(body).fingerprint
+
+
+def test_two_names_of_a_limit_are_two_requests() -> None:
+    """Some servers know only one of them."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    one, other = of(body | {"max_tokens": 5}), of(body | {"max_completion_tokens": 5})
+    assert one.fingerprint != other.fingerprint

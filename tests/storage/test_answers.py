@@ -283,3 +283,36 @@ def test_a_file_of_another_version_is_emptied(path: Path) -> None:
         store.connection.execute("PRAGMA application_id = 7")
     with pytest.raises(ConfigInvalid, match="another program"):
         AnswerStore.open(path)
+
+
+def test_a_text_that_is_none_any_more_is_damage(store: AnswerStore) -> None:
+    """A flipped bit may leave bytes that are no UTF-8, or a value of another type: dropped like any other."""
+    store.put(entry(1), answer())
+    store.connection.execute("UPDATE entries SET prompt = CAST(x'66ff' AS TEXT)")
+    assert store.find(name(1), NOW) is None
+    for damage in ("body = 'abc'", "content_type = CAST(x'66ff' AS TEXT)"):
+        store.keep_replay(replay())
+        store.connection.execute(f"UPDATE replays SET {damage}")
+        assert store.replay(b"s" * 32, NOW) is None
+    assert store.counter("damaged") == 3
+
+
+def test_answers_under_a_key_count_towards_the_cap(path: Path) -> None:
+    """Those made first go first, and entries used later stay."""
+    chance = random.Random(1)
+    with AnswerStore.open(path, cap_bytes=1 << 20) as store:
+        for number in range(40):
+            made = NOW + number
+            scope = number.to_bytes(32)
+            body = chance.randbytes(100_000)
+            store.keep_replay(replay(scope=scope, body=body, created_at=made, expires_at=made + HOUR))
+        store.put(entry(1, created_at=NOW + 100), answer())
+        store.shrink()
+        assert store.bytes() <= 1 << 20
+
+
+def test_no_id_is_given_twice(store: AnswerStore) -> None:
+    """What was learnt of an entry that is gone must not speak for another."""
+    first = store.put(entry(1), answer())
+    store.remove(Selector())
+    assert store.put(entry(2), answer()) > first

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -94,3 +95,16 @@ def test_a_faulty_job_harms_no_other(
     assert "could not be remembered" in caplog.text
     with AnswerStore.open(tmp_path / "cache.db") as store:
         assert len(store.list()) == 1
+
+
+def test_closing_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
+    """One write finds the file locked; the others are forgotten instead of waiting as long each."""
+    path = tmp_path / "cache.db"
+    keeper = Keeper(AnswerStore.open(path, patience=0.3), SYSTEM_CLOCK)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(30):
+            keeper.submit(lambda store: store.count("x", 1))
+        began = time.monotonic()
+        keeper.close()
+        assert time.monotonic() - began < 3
