@@ -102,7 +102,7 @@ PASSED_BY = {
 KINDS = {
     "usual": "any other request",
     "deterministic": "`temperature` is 0",
-    "dated": "a user's turn speaks of today, now, the latest, news or weather, in English, German, French, Spanish or Italian",
+    "dated": "one of the latest user turns speaks at its beginning or end of today, now, the latest, news or weather, in English, German, French, Spanish or Italian",
 }
 
 PROSE = {

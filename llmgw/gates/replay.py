@@ -48,8 +48,9 @@ ID = secrets.token_hex(16)
 CREATED = secrets.randbelow(10**17) + 10**17
 """The same for its time."""
 
-PIECE = 24
-"""Characters of an event, about: a replayed stream looks like one that is being made, only faster."""
+PIECE, MOST_PIECES = 24, 500
+"""Characters of an event, about: a replayed stream looks like one that is being made, only faster. Long answers have
+longer ones, since all are made in one go."""
 
 PREFIXES = {"openai_chat": ("chatcmpl-", "call_"), "anthropic": ("msg_01", "toolu_01")}
 """How ids of answers and of tool calls begin, by dialect."""
@@ -174,10 +175,10 @@ def _begun(usage: Usage | None) -> Usage | None:
 
 def pieces(text: str) -> Iterator[str]:
     """The text in pieces that break before a blank where there is one."""
-    start = 0
+    start, piece = 0, max(PIECE, len(text) // MOST_PIECES)
     while start < len(text):
-        end = text.find(" ", start + PIECE)
-        end = min(len(text), start + 4 * PIECE) if end < 0 or end > start + 4 * PIECE else end
+        end = text.find(" ", start + piece)
+        end = min(len(text), start + 4 * piece) if end < 0 or end > start + 4 * piece else end
         yield text[start:end]
         start = end
 

@@ -14,6 +14,7 @@ from support.caches import Cached, options
 from support.fake_server import Behaviour
 
 from llmgw.domain.cache import Selector
+from llmgw.gates.replay import MOST_PIECES, pieces
 from llmgw.storage.budgets import Budgets
 
 if TYPE_CHECKING:
@@ -309,3 +310,12 @@ def test_a_damaged_file_is_set_aside(
         gateway.chat()
         assert gateway.chat().headers["x-llmgw-cache"] == "exact"
     assert (tmp_path / "cache.db.damaged").exists()
+
+
+def test_a_long_answer_is_replayed_in_few_pieces() -> None:
+    """However long an answer is, its replay as a stream is made of so many events that the loop is not held up."""
+    text = "a word and another " * 20_000
+    found = list(pieces(text))
+    assert "".join(found) == text
+    assert len(found) <= MOST_PIECES
+    assert len(list(pieces("a short answer of two pieces or so"))) == 2
