@@ -42,4 +42,6 @@ def parse_scope(text: str) -> Scope:
         raise ValueError(
             f"not a scope: {text!r}; write all, or one of tenant user key tag tier provider model as key:NAME"
         )
+    if not name.isprintable():
+        raise ValueError(f"not a scope: {text!r}; its name holds a control character")
     return Scope(ScopeKind(kind), name)
