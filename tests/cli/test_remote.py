@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from support.money import PRICES, ask
-from support.program import Program, Result
+from support.program import Program, Result, elsewhere
 
 from llmgw.cli.app import entries, load
 
@@ -40,11 +40,7 @@ def served(tmp_path_factory) -> Iterator[Program]:
 @pytest.fixture(params=["local", "remote"])
 def run(request, served, tmp_path) -> Run:
     """`llmgw` where the gateway is, and `llmgw --url` with an empty home of its own."""
-    if request.param == "local":
-        return served.run
-    away = Program(tmp_path / "away")
-    away.environ |= {"LLMGW_URL": served.url, "LLMGW_ADMIN_KEY": served.admin}
-    return away.run
+    return served.run if request.param == "local" else elsewhere(tmp_path / "away", served).run
 
 
 @pytest.fixture

@@ -63,3 +63,10 @@ class Program:
             cwd=self.home.parent,
             env=self.environ | environ,
         )
+
+
+def elsewhere(home: Path, served: Program) -> Program:
+    """One that drives a served gateway from another home, with the admin key that its test made."""
+    away = Program(home)
+    away.environ |= {"LLMGW_URL": served.url, "LLMGW_ADMIN_KEY": served.admin}
+    return away
