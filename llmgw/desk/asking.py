@@ -6,6 +6,7 @@ sends it to that API, and the OpenAPI document describes it; each reads the same
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
     from zoneinfo import ZoneInfo
 
-    from llmgw.config.model import KeyDefaults
+    from llmgw.config.control import KeyDefaults
     from llmgw.config.pricebook import PriceBook
     from llmgw.domain.limit import Limit
     from llmgw.gates.tiering import Tiering
@@ -51,9 +52,9 @@ class Ask(Struct, Generic[A], frozen=True, kw_only=True, forbid_unknown_fields=T
     answer: ClassVar[object]
     """The type of what ``do`` returns."""
 
+    @abstractmethod
     def do(self, desk: Desk) -> A:
         """Do it where the gateway's files are; GatewayError when it cannot be done."""
-        raise NotImplementedError
 
 
 class Declared(NamedTuple):
