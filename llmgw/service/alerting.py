@@ -18,7 +18,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from llmgw.config.model import Alerts
+    from llmgw.config.control import Alerts
     from llmgw.storage.notices import Notice
 
 log = logging.getLogger("llmgw.alerts")

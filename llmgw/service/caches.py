@@ -18,7 +18,7 @@ from llmgw.storage.keeper import Keeper
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmgw.config.model import Cache, ExactCache, SemanticCache
+    from llmgw.config.caching import Cache, ExactCache, SemanticCache
     from llmgw.domain.clock import Clock
 
 log = logging.getLogger("llmgw.cache")

@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from llmgw.config.model import Alerts, Cache, KeyDefaults
+from llmgw.config.caching import Cache
+from llmgw.config.control import Alerts, KeyDefaults
 from llmgw.domain.budget import Budget
 from llmgw.domain.limit import Limit
 from llmgw.gates.resilience import Resilient

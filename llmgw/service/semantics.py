@@ -17,7 +17,7 @@ from llmgw.storage.meanings import Meanings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from llmgw.config.model import SemanticCache
+    from llmgw.config.caching import SemanticCache
     from llmgw.domain.clock import Clock
     from llmgw.gates.embedding import Embedder
 

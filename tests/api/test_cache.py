@@ -12,7 +12,7 @@ import pytest
 from support.gateway import RunningGateway, upstream
 from support.remembered import HOUR, an_answer, an_entry
 
-from llmgw.config.model import Cache, SemanticCache
+from llmgw.config.caching import Cache, SemanticCache
 from llmgw.domain.spans import parse_span
 from llmgw.errors import BadRequest
 from llmgw.storage.answers import AnswerStore

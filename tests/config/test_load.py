@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from llmgw.config.load import effective_config
-from llmgw.config.model import Config, ProviderOptions, RouteRule, Settings
+from llmgw.config.model import Config, ProviderOptions, Settings
 from llmgw.config.paths import Paths, locate
+from llmgw.config.routing import RouteRule
 from llmgw.config.values import dotted, fields_of, options_of, parse_dotted, type_at
 from llmgw.domain.route import Tier
 from llmgw.errors import ConfigInvalid

@@ -10,7 +10,7 @@ import pytest
 from support.caches import CHAT, Cached, options
 from support.fake_server import Behaviour
 
-from llmgw.config.model import Cache, ExactCache, SemanticCache
+from llmgw.config.caching import Cache, ExactCache, SemanticCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

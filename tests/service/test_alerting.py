@@ -18,7 +18,7 @@ from support.fake_openai import FakeOpenAI
 from support.fake_server import FakeServer, Reply, Request, json_reply
 from support.gateway import RunningGateway, upstream
 
-from llmgw.config.model import Alerts
+from llmgw.config.control import Alerts
 from llmgw.domain.budget import Budget, Window
 from llmgw.domain.money import NANO
 from llmgw.domain.scope import ALL

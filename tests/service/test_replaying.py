@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llmgw.config.model import ExactCache
+from llmgw.config.caching import ExactCache
 from llmgw.errors import BadRequest, NotFound
 from llmgw.service.caches import rules_of
 from llmgw.service.replaying import ExactOnly, FixedThreshold, Found, replay, same_answer, same_label

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from llmgw.config.model import ContextBudgets, Router, RouteRule, Settings
+from llmgw.config.model import Settings
 from llmgw.config.prices import load_prices
+from llmgw.config.routing import ContextBudgets, Router, RouteRule
 from llmgw.domain.route import Tier
 from llmgw.rules.planning import Offer, Plan
 from llmgw.rules.tiering.options import Options

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from support.gateway import RunningGateway, upstream
 
-from llmgw.config.model import Cache, ExactCache, Idempotency, SemanticCache
+from llmgw.config.caching import Cache, ExactCache, Idempotency, SemanticCache
 from llmgw.storage.answers import AnswerStore
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
-from llmgw.config.model import Cache, ExactCache, Idempotency, SemanticCache
+from llmgw.config.caching import Cache, ExactCache, Idempotency, SemanticCache
 from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.route import Tier
 from llmgw.providers.base import Upstream

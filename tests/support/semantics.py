@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.caches import Cached
 
-from llmgw.config.model import Cache, ExactCache, SemanticCache
+from llmgw.config.caching import Cache, ExactCache, SemanticCache
 from llmgw.gates import judging, semantics
 from llmgw.rules.similarity.decision import NAMES as FIGURES
 from llmgw.rules.similarity.features import NAMES

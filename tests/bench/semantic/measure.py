@@ -32,7 +32,7 @@ from support.caches import Cached
 from support.fake_anthropic import FakeAnthropic
 from support.fake_openai import FakeOpenAI
 
-from llmgw.config.model import Cache, SemanticCache
+from llmgw.config.caching import Cache, SemanticCache
 from llmgw.domain.cache import Entry
 from llmgw.domain.chat import ChatAnswer, Choice, FinishReason, Text
 from llmgw.domain.clock import SYSTEM_CLOCK
