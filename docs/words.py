@@ -10,6 +10,7 @@ REQUEST_HEADERS = {
     "x-llmgw-cache": "`refresh` asks anew, `no-store` remembers nothing either, `only` makes no call: 504 where nothing is remembered",
     "cache-control": "the same as `no-cache`, `no-store`, `only-if-cached`; `max-age` bounds the age of a remembered answer",
     "idempotency-key": "a text of the caller's own: the same request under it is answered once, and then with the same bytes",
+    "x-llmgw-cascade": "`on` or `off`: whether this request begins with a cheap model, where [cascades](../guides/routing.md#the-cheap-model-first) are enabled",
     "x-llmgw-meta": "`body` asks for `gateway_meta` in the answer",
     "x-llmgw-continue": "`true` says that a repeated call is [meant](../guides/loops.md)",
 }
@@ -24,7 +25,8 @@ ANSWER_HEADERS = {
     "x-llmgw-budget-left": "dollars that the tightest ceiling still leaves for such calls; `unlimited` where none holds",
     "x-llmgw-budget-warning": "the budget that has passed a mark, and what is spent of it",
     "x-llmgw-queue": "the place that the call had [in line](../guides/resilience.md#slots-and-queues), and how many milliseconds it stood there",
-    "x-llmgw-fallbacks": "how many targets failed before this one, where any did",
+    "x-llmgw-escalated": "which models' answers were [not good enough](../guides/routing.md#the-cheap-model-first), and by which check",
+    "x-llmgw-fallbacks": "how many targets failed or were not good enough before this one, where any were",
     "x-llmgw-trimmed": "about how many tokens of older turns were [left behind](../guides/routing.md#context-budgets)",
     "x-llmgw-dropped": "fields that a translation had to leave out, comma separated",
     "x-llmgw-warning": "what else is worth knowing, as an Ollama context that was too small",
@@ -56,7 +58,7 @@ META = {
     "cost_usd": "the same in dollars, as a decimal text",
     "saved_usd": "dollars that the call would have cost which a cache answered, as a decimal text",
     "budget_left_usd": "dollars that the tightest ceiling still leaves, as a decimal text; null where none holds",
-    "routing": "`tier`, `target`, `reason` in words, and `attempts`",
+    "routing": "`tier`, `target`, `reason` in words, `attempts`, and with a cascade `escalated` as the header says it",
     "dropped": "fields that a translation had to leave out",
 }
 PATHS = {

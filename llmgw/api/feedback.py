@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
@@ -11,6 +10,7 @@ from msgspec import Meta, Struct
 from llmgw.api.operations import Access, Operation, answer, fields_of, misfit
 from llmgw.domain.ledger import read_id, show_id
 from llmgw.errors import BadRequest, NotFound
+from llmgw.gates.outcomes import note
 from llmgw.storage.decisions import Outcome
 
 if TYPE_CHECKING:
@@ -63,15 +63,12 @@ def operations(gateway: Gateway) -> list[Operation]:
             comment=said.comment,
             tier=asker.tier or None,
             features=features,
+            vector=None if decision is None else decision.vector,
         )
-        again = stored.outcome(number) is not None
-        await gateway.ledger.note(outcome)
-        if gateway.tiering is not None:
-            if again:  # what it said before no longer holds
-                await asyncio.to_thread(gateway.tiering.relearn, stored)
-            else:
-                gateway.tiering.learn([outcome])
-        return answer(Heard(request_id=show_id(number), score=outcome.score, learnt=features is not None))
+        await note(gateway, outcome)
+        heeded = gateway.tiering is None or gateway.tiering.heeds(outcome)
+        learnt = features is not None and heeded
+        return answer(Heard(request_id=show_id(number), score=outcome.score, learnt=learnt))
 
     return [
         Operation(

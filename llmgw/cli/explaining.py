@@ -12,6 +12,11 @@ def decision_lines(decision: dict[str, Any]) -> list[str]:
         lines.append(f"  tier {decision['tier']}, {decision['target']}")
     marks = [name for name in ("sticky", "explored") if decision[name]]
     lines += [f"  {', '.join(marks)}"] if marks else []
+    for verdict in decision["verdicts"]:
+        lines.append(
+            f"  {verdict['target']} {'was passed on' if verdict['passed'] else 'was not good enough'}"
+        )
+        lines += [f"    {seen}" for seen in verdict["seen"]]
     if decision["trimmed"]:
         lines.append(f"  {decision['trimmed']:,} tokens of older turns were left behind")
     if decision["gain"] is None:

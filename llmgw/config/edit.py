@@ -27,6 +27,7 @@ from llmgw.config.values import (
 from llmgw.errors import ConfigInvalid, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, MutableSequence
     from pathlib import Path
 
     from llmgw.config.paths import Paths
@@ -120,6 +121,24 @@ def remove_option(paths: Paths, option: Option, environ: Mapping[str, str] = os.
     if option[-1] not in table:
         raise NotFound(f"`{dotted(option)}` does not stand in {paths.config}")
     del table[option[-1]]
+    return _proven(Change(paths.config, before, tomlkit.dumps(document)), environ)
+
+
+def change_rules(
+    paths: Paths, edit: Callable[[MutableSequence[Any]], None], environ: Mapping[str, str] = os.environ
+) -> Change:
+    """The rules of ``[[routes]]`` as ``edit`` leaves them; ConfigInvalid where one makes no sense then."""
+    import tomlkit  # noqa: PLC0415  reading needs no editor
+
+    before = read_file(paths._replace(chosen=False)) or ""
+    parse_file(before, paths.config)
+    document = tomlkit.parse(before)
+    rules = document.get("routes") or tomlkit.aot()
+    edit(rules)
+    if rules:
+        document["routes"] = rules
+    else:
+        document.pop("routes", None)
     return _proven(Change(paths.config, before, tomlkit.dumps(document)), environ)
 
 

@@ -48,6 +48,68 @@ class ContextBudgets(Section, frozen=True):
     premium: Annotated[int, Meta(ge=0, description="tokens that a premium model is sent at most; 0: all")] = 0
 
 
+class Cascade(Section, frozen=True):
+    """A cheap tier answers first, and its answer is looked at before it is passed on; off unless enabled."""
+
+    enabled: Annotated[bool, Meta(description="whether gateway-auto begins with a cheap tier")] = False
+    tiers: Annotated[
+        tuple[Tier, ...],
+        Meta(min_length=1, description="tiers whose answers are looked at; the cheapest of them begins"),
+    ] = (Tier.LOCAL,)
+    stream: Annotated[
+        Literal["whole", "first"],
+        Meta(description="how much of a streamed answer is held back: all of it, or its first tokens"),
+    ] = "whole"
+    first_tokens: Annotated[int, Meta(ge=1, description="tokens that are looked at with `first`")] = 40
+    max_hold: Annotated[
+        Duration, Meta(min_length=2, description="how long a streamed answer is held back at most")
+    ] = "30s"
+    samples: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=5,
+            description="times that a local model is asked again where results can be compared; half must agree",
+        ),
+    ] = 1
+    judge: Annotated[
+        str,
+        Meta(
+            pattern=r"^(|local|[^/\s]+/\S.*)$",
+            title="local or a `provider/model`",
+            description="a model that is asked whether the answer is good: local or a `provider/model`; empty: none",
+        ),
+    ] = ""
+    max_gain: Annotated[
+        float,
+        Meta(
+            ge=-1,
+            le=1,
+            description="requests that a premium model is expected to answer better by more begin where the score says",
+        ),
+    ] = 1
+    conversations: Annotated[
+        bool, Meta(description="whether later turns begin with the cheap tier again")
+    ] = False
+    tools: Annotated[bool, Meta(description="whether requests that offer tools do")] = False
+
+
+class Shadow(Section, frozen=True):
+    """Answering calls that were paid for on a local model as well, while it is idle, to see what it would have done."""
+
+    share: Annotated[
+        float, Meta(ge=0, le=1, description="share of calls to cheap and premium targets; 0: none")
+    ] = 0
+    judge: Annotated[
+        str,
+        Meta(
+            pattern=r"^(|local|[^/\s]+/\S.*)$",
+            title="local or a `provider/model`",
+            description="a model that compares answers whose words do not settle it: local or a `provider/model`",
+        ),
+    ] = ""
+
+
 class Router(Section, frozen=True):
     """How `gateway-auto` chooses a tier."""
 
@@ -71,6 +133,12 @@ class Router(Section, frozen=True):
         float,
         Meta(ge=0, le=1, description="share of requests that try another tier to learn, within max_regret"),
     ] = 0
+    learn: Annotated[
+        Literal["all", "feedback", "off"],
+        Meta(
+            description="what it learns from: feedback and what callers do after an answer, feedback alone, or nothing"
+        ),
+    ] = "all"
     sticky: Annotated[
         Duration,
         Meta(description="how long a conversation that pauses stays with its model; empty: each turn anew"),
@@ -93,6 +161,8 @@ class Router(Section, frozen=True):
         ),
     ] = "order"
     context: ContextBudgets = ContextBudgets()
+    cascade: Cascade = Cascade()
+    shadow: Shadow = Shadow()
 
 
 class RouteRule(Section, frozen=True, omit_defaults=True):

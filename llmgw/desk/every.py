@@ -18,9 +18,11 @@ from llmgw.desk.kills import LiftKill, ListKills, ThrowKill
 from llmgw.desk.limits import ListLimits, RemoveLimits, SetLimits
 from llmgw.desk.models import ListModels, ListProviders
 from llmgw.desk.notices import ListNotices
+from llmgw.desk.regret import MeasureRegret
 from llmgw.desk.reports import ShowReport
 from llmgw.desk.requests import ListRequests, ShowRequest
 from llmgw.desk.routes import ExplainRequest, ForgetOutcomes, SimulateRoutes, TestRoute
+from llmgw.desk.routing import ListRoutes
 from llmgw.desk.status import ShowStatus
 
 if TYPE_CHECKING:
@@ -52,8 +54,10 @@ ASKS: tuple[type[Ask[Any]], ...] = (
     ListRequests,
     ShowRequest,
     ExplainRequest,
+    ListRoutes,
     TestRoute,
     SimulateRoutes,
+    MeasureRegret,
     ForgetOutcomes,
     ListModels,
     ListProviders,

@@ -15,7 +15,7 @@ from llmgw.desk.requests import Done, InFlight, Moment, ShowRequest
 from llmgw.desk.wire import nanoseconds
 from llmgw.domain.identity import Key
 from llmgw.domain.ledger import read_id
-from llmgw.domain.route import Decision, Route, Tier
+from llmgw.domain.route import Decision, Route, Tier, Verdict
 from llmgw.errors import NotAllowed, NotFound
 from llmgw.gates.replaying import Side, replay
 from llmgw.gates.route import Router
@@ -26,6 +26,7 @@ from llmgw.rules.planning import AUTO
 from llmgw.rules.tiering.dial import RECENT
 from llmgw.rules.tiering.vague import too_vague
 from llmgw.storage.decisions import Decisions
+from llmgw.storage.shadows import Shadows
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 WEEK = 7 * 86_400 * 10**9
@@ -54,15 +55,31 @@ class DecisionView(Struct, frozen=True, kw_only=True):
     quality: Annotated[float | None, Meta(description="where the dial stood")]
     terms: tuple[Term, ...]
     trimmed: Annotated[int, Meta(description="tokens of the conversation that were left behind")]
+    verdicts: Annotated[
+        tuple[Verdict, ...], Meta(description="what was made of answers before they were passed on")
+    ]
 
 
 class OutcomeView(Struct, frozen=True, kw_only=True):
-    """What was said of an answer."""
+    """What was said of an answer, or concluded from what its caller did then."""
 
     score: Annotated[float, Meta(description="0 to 1")]
+    source: Annotated[
+        str, Meta(description="`feedback`, or what it was concluded from, such as `regeneration`")
+    ]
+    weight: Annotated[float, Meta(description="how far it is believed; feedback is 1")]
     comment: str
     said_at: int
     learnt: bool
+
+
+class ShadowView(Struct, frozen=True, kw_only=True):
+    """What a local model made of the same request later, for nobody."""
+
+    target: str
+    score: Annotated[float | None, Meta(description="1 served as well, 0 did not; null where that is open")]
+    how: Annotated[str, Meta(description="what settled it")]
+    asked_at: int
 
 
 class Why(Struct, frozen=True, kw_only=True):
@@ -71,6 +88,7 @@ class Why(Struct, frozen=True, kw_only=True):
     request: Done | InFlight
     decision: DecisionView | None
     outcome: OutcomeView | None
+    shadow: ShadowView | None
     limits: tuple[LimitView, ...]
     budgets: tuple[BudgetView, ...]
 
@@ -103,6 +121,7 @@ class ExplainRequest(Ask[Why], frozen=True, kw_only=True):
         stored = Decisions(desk.database)
         number = read_id(self.id)
         decision, outcome = stored.find(number), stored.outcome(number)
+        shadow = Shadows(desk.database).find(number)
         scope = f"key:{request.key}" if isinstance(request, Done) else None
         return Why(
             request=request,
@@ -111,10 +130,15 @@ class ExplainRequest(Ask[Why], frozen=True, kw_only=True):
             if outcome is None
             else OutcomeView(
                 score=outcome.score,
+                source=outcome.source,
+                weight=outcome.weight,
                 comment=outcome.comment,
                 said_at=outcome.at,
                 learnt=outcome.features is not None,
             ),
+            shadow=None
+            if shadow is None
+            else ShadowView(target=shadow.shadow, score=shadow.score, how=shadow.how, asked_at=shadow.at),
             limits=() if scope is None else ListLimits(scope=scope).do(desk).limits,
             budgets=() if scope is None else ListBudgets(holding=scope).do(desk).budgets,
         )
@@ -260,7 +284,7 @@ class ForgetOutcomes(Ask[Forgotten], frozen=True, kw_only=True):
 def view(decision: Decision) -> DecisionView:
     """A decision as operators see it."""
     fields = structs.asdict(decision)
-    del fields["features"], fields["conversation"]
+    del fields["features"], fields["conversation"], fields["vector"]
     fields["premium_quality"] = fields.pop("premium")
     fields["terms"] = tuple(Term(name, value) for name, value in decision.terms)
     fields["rule"], fields["classifier"] = decision.rule or None, decision.classifier or None

@@ -35,6 +35,14 @@ class Route(Struct, frozen=True):
     reason: str
 
 
+class Verdict(Struct, frozen=True):
+    """What was made of a target's answer before it was passed on: whether it was, and in words what was seen of it."""
+
+    target: str
+    passed: bool
+    seen: tuple[str, ...]
+
+
 class Decision(Struct, frozen=True, kw_only=True):
     """Why a request that named no model went where it did.
 
@@ -42,7 +50,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     that it answers well; ``quality`` what the owner's dial stood at. They are None where something else than the score
     decided alone. ``features`` are what learning needs to know of the prompt, ``rule`` the declared route that fitted,
     ``classifier`` the model that was asked, ``trimmed`` the tokens that were left behind. ``conversation`` is a number that
-    requests of one conversation share.
+    requests of one conversation share. ``verdicts`` are those on answers of a cascade, in their order. ``vector`` is what the prompt was like, where
+    outcomes are learnt from.
     """
 
     tier: str = ""
@@ -59,3 +68,5 @@ class Decision(Struct, frozen=True, kw_only=True):
     features: tuple[float, float, float, float] | None = None
     trimmed: int = 0
     conversation: int = 0
+    verdicts: tuple[Verdict, ...] = ()
+    vector: bytes | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from llmgw.errors import UpstreamFailed
+from llmgw.gates.keepalive import stream_headers, told_late
 from llmgw.gates.reply import (
     RawHeaders,
     cost_text,
@@ -78,10 +79,11 @@ async def pass_plain(
     attempt.first_byte = gateway.clock.tick()
     reading = crossing.read(body)
     if not final and (reading.error or not reading.whole):
-        raise _none(attempt, reading.error)
+        raise none_of(attempt, reading.error)
     _warn(call, crossing)
     code = UpstreamFailed.code if reading.error or not reading.whole else ""
-    await settle(gateway, call, attempt, measured(call, reading), error=code, reading=reading)
+    if not attempt.settled:
+        await settle(gateway, call, attempt, measured(call, reading), error=code, reading=reading)
     headers = _headers(call, attempt, answer, crossing)
     headers.append((b"x-llmgw-cost", cost_text(call).encode()))
     meta = None
@@ -92,7 +94,7 @@ async def pass_plain(
     await send_whole(call.send, answer.status, headers, crossing.render(body, meta), content_type)
 
 
-def _none(attempt: Attempt, words: str) -> UpstreamFailed:
+def none_of(attempt: Attempt, words: str) -> UpstreamFailed:
     """The failure of an upstream that said something else than an answer."""
     name = attempt.destination.upstream.name
     return UpstreamFailed(f"{name}: {words}" if words else f"{name} sent something that is no answer")
@@ -108,14 +110,14 @@ async def pass_stream(  # noqa: C901 (one loop that reads from top to bottom, a 
     growth = None if attempt.grow_at is None else Growth(gateway, call, attempt, crossing)
     chunk = await answer.chunk()
     if chunk is not None:
-        if _is_none(attempt, chunk, final=final):
-            await _instead(gateway, call, attempt, answer, crossing, chunk, final=final)
+        if is_none(attempt, chunk, final=final):
+            await instead(gateway, call, attempt, answer, crossing, chunk, final=final)
             return
         attempt.first_byte = gateway.clock.tick()
     try:
         while chunk is not None:
             if gateway.killswitch.look(gateway) or call.stopped is not None or call.finished:
-                await _end_if_stopped(call)
+                await end_if_stopped(call)
             data = crossing.feed(chunk)
             if crossing.ending and not attempt.settled:
                 await _settle_stream(gateway, call, attempt, crossing, final=final)
@@ -134,7 +136,8 @@ async def pass_stream(  # noqa: C901 (one loop that reads from top to bottom, a 
     await _end_stream(gateway, call, attempt, answer, crossing, bytes(held), final=final)
 
 
-async def _end_if_stopped(call: Call) -> None:
+async def end_if_stopped(call: Call) -> None:
+    """End a call here that the kill switch has hit."""
     await asyncio.sleep(0)  # where this very call ends, if the kill switch has hit it
     if call.stopped is not None or call.finished:
         raise asyncio.CancelledError  # the transport loses one that meets a chunk
@@ -158,13 +161,13 @@ def _is_event(data: bytes) -> bool:
         return False
 
 
-def _is_none(attempt: Attempt, start: bytes, *, final: bool) -> bool:
+def is_none(attempt: Attempt, start: bytes, *, final: bool) -> bool:
     """Whether this is no stream: a plain reply or a page, or an error which another target may not have."""
     plain = start.startswith(NO_STREAM) and attempt.destination.dialect.name not in JSON_LINES
     return plain or (not final and start.startswith(FAILED_STREAM))
 
 
-async def _instead(
+async def instead(
     gateway: Gateway,
     call: Call,
     attempt: Attempt,
@@ -181,7 +184,7 @@ async def _instead(
         size += len(chunk)
     body = b"".join(parts)
     destination = attempt.destination
-    if final and call.dialect.name == destination.dialect.name:
+    if final and call.dialect.name == destination.dialect.name and not call.opened:
         await pass_plain(gateway, call, attempt, answer, crossing, body, final=True)
         return
     if start.startswith(NO_STREAM):
@@ -189,10 +192,10 @@ async def _instead(
         if reading.usage is not None:
             usage, code = measured(call, reading), UpstreamFailed.code
             await settle(gateway, call, attempt, usage, status=502, error=code, reading=reading, final=final)
-            raise _none(attempt, "a stream was asked for and a plain reply came")
+            raise none_of(attempt, "a stream was asked for and a plain reply came")
     elif (event := parse(body.partition(b"\n\n")[0])) is not None:
         body = event.data
-    raise _none(attempt, destination.dialect.read_error(UpstreamFailed.status, body)[0])
+    raise none_of(attempt, destination.dialect.read_error(UpstreamFailed.status, body)[0])
 
 
 async def _end_stream(
@@ -232,7 +235,7 @@ async def _settle_stream(
     """Put a stream into the ledger; one that broke before a byte has left may still be answered by another target."""
     reading = crossing.reading()
     if reading.error and not call.replied and not final:
-        raise _none(attempt, reading.error)
+        raise none_of(attempt, reading.error)
     _warn(call, crossing)
     broken = "" if reading.whole and not reading.error else UpstreamFailed.code
     await settle(
@@ -248,8 +251,12 @@ async def _settle_stream(
 
 
 async def _begin_stream(call: Call, attempt: Attempt, answer: Answer, crossing: Exchange) -> None:
+    if call.keepalive is not None:
+        await call.keepalive.end()
     headers = _headers(call, attempt, answer, crossing)
-    headers.append((b"content-type", _content_type(call, attempt, answer, call.dialect.stream_type)))
-    headers.append((b"cache-control", b"no-cache"))
     call.replied = True
+    if call.opened:
+        await call.send({"type": "http.response.body", "body": told_late(headers), "more_body": True})
+        return
+    headers += stream_headers(_content_type(call, attempt, answer, call.dialect.stream_type))
     await call.send({"type": "http.response.start", "status": answer.status, "headers": headers})

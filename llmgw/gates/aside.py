@@ -6,6 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec import Raw
+
 from llmgw.errors import GatewayError
 from llmgw.gates.dispatch import dispatch
 from llmgw.gates.joining import Flight
@@ -31,6 +34,14 @@ def aside(gateway: Gateway, call: Call, surface: str, peek: Peek) -> Call:
     own = Call(gateway, surface, call.dialect, scope, _nothing, _nowhere)
     own.key, own.peek, own.tags = call.key, peek, call.tags
     return own
+
+
+def make_plain(call: Call, body: bytes, **members: Raw) -> None:
+    """Let a call have this body, without a stream and with other ``members``."""
+    fields = msgspec.json.decode(body, type=dict[str, Raw])
+    fields.pop("stream_options", None)
+    call.body = msgspec.json.encode(fields | {"stream": Raw(b"false")} | members)
+    call.peek = call.dialect.peek(call.body)
 
 
 async def ask_again(gateway: Gateway, call: Call) -> Call | None:

@@ -43,7 +43,7 @@ class Breakers:
         self._tell = tell
         self._known: dict[tuple[str, str], Breaker] = {}
         self._away: set[tuple[str, str]] = set()
-        """Targets whose server could not even be connected to the last time."""
+        """Targets whose server could not even be connected to the last time, or was no better when it was looked at."""
         self.changes = 0
 
     def __bool__(self) -> bool:
@@ -133,21 +133,30 @@ class Breakers:
         else:
             self._tell("breaker", f"breaker {target.name} open {self._clock.now()}", words)
 
-    def away(self) -> set[str]:
-        """Providers that are left alone because nobody could connect to them."""
-        return {
-            name[0] for name in self._away if (known := self._known.get(name)) and known.until is not None
-        }
+    def shut(self) -> set[str]:
+        """Providers of targets that are left alone, or are about to be tried."""
+        return {provider for (provider, _), breaker in self._known.items() if breaker.until is not None}
 
-    def heal(self, provider: str) -> None:
-        """A provider that was away answers again: the next call tries it."""
-        now = self._clock.tick()
-        for name in [each for each in self._away if each[0] == provider]:
-            self._away.discard(name)
-            if (breaker := self._known.get(name)) is not None:
+    def looked(self, provider: str, *, well: bool) -> None:
+        """Somebody has looked at a provider's server.
+
+        Where it was away and answers again the next call tries it. Where it does not, no call is spent on finding out.
+        What fails although its server is well only a call can try.
+        """
+        now, changed = self._clock.tick(), 0
+        for name, breaker in self._known.items():
+            if name[0] != provider or breaker.until is None:
+                continue
+            if not well:
+                self._away.add(name)
+                changed += breaker.put_off(now)
+            elif name in self._away:
+                self._away.discard(name)
                 breaker.heal(now)
-                self.changes += 1
-        log.info("%s is there again: the next call tries it", provider)
+                changed += 1
+        self.changes += changed
+        if well and changed:
+            log.info("%s is there again: the next call tries it", provider)
 
     def shown(self) -> list[Failing]:
         """What is known now, by name; for people, not for the hot path."""

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from llmgw.errors import GatewayError, Internal, UpstreamFailed, UpstreamRefused
+from llmgw.errors import GatewayError, Internal, Unavailable, UpstreamFailed, UpstreamRefused
 from llmgw.gates.answering import pass_plain, pass_stream
-from llmgw.gates.course import Course
+from llmgw.gates.course import Course, NotHeld
 from llmgw.gates.credential import outgoing, target_url
 from llmgw.gates.exchange import Exchange, exchange
 from llmgw.gates.hedging import race
@@ -20,6 +20,7 @@ from llmgw.gates.throttle import throttle_target
 from llmgw.providers.transport import UNREACHABLE
 
 if TYPE_CHECKING:
+    from llmgw.domain.ledger import Hold
     from llmgw.domain.route import Target
     from llmgw.gates.hedging import Race
     from llmgw.gates.state import Attempt, Call, Destination, Gateway
@@ -33,41 +34,54 @@ NO_ANSWER = frozenset({101, 204, 205})
 
 async def dispatch(gateway: Gateway, call: Call) -> None:
     """Answer the caller from the first target that can; the last failure is raised when none does."""
+    if call.trial is not None:
+        call.trial.begin(call)
+    try:
+        await _go(gateway, call)
+    except GatewayError as error:
+        if call.trial is None or not await call.trial.fall_back(gateway, call, error):
+            raise
+
+
+async def _go(gateway: Gateway, call: Call) -> None:
     resilience = gateway.resilience
     resilience.budget.earn()
     course = Course(resilience.order(gateway, call), resilience.retrying.attempts)
-    refused: GatewayError | None = None
     while True:
         while (target := course.next(resilience.breakers)) is not None:
             try:
-                if resilience.hedge_seconds and not course.last:
-                    await race(gateway, call, course, target, _visit)
-                else:
-                    await _visit(gateway, call, course, target)
+                await _turn(gateway, call, course, target)
             except OverBudget as refusal:
                 course.targets += downgrade(gateway, call, refusal.refusal, course.targets)
                 log.info("%s: %s", call.shown_id, refusal.message)
-                refused = refused or refusal
+                course.refuse(refusal)
             except GatewayError as error:
                 if course.ends(gateway, call, target, error):
                     raise
                 log.warning("%s: %s failed (%s), next target", call.shown_id, target.name, error.code)
             else:
-                return
+                if call.trial is None or call.finished:
+                    return
         if not await course.again(gateway):
             break
-    failure = course.failure or refused
-    if failure is not None:
-        raise failure
+    if course.verdict is not None:
+        raise course.verdict
+
+
+async def _turn(gateway: Gateway, call: Call, course: Course, target: Target) -> None:
+    """One target, or two at once where the first is slow. An answer on trial is not raced: it has its own way up."""
+    if gateway.resilience.hedge_seconds and not course.last and call.trial is None:
+        await race(gateway, call, course, target, _visit)
+    else:
+        await _visit(gateway, call, course, target)
 
 
 async def _visit(
     gateway: Gateway, call: Call, course: Course, target: Target, rival: Race | None = None
 ) -> None:
     """One target's turn, from the question whether it may be asked to what is to be learnt of it."""
-    breakers = gateway.resilience.breakers
     error: BaseException | None = None
-    tried = breakers.enter(target)
+    tried = gateway.resilience.breakers.enter(target)
     lease, place, attempts, tokens = None, None, call.attempts, call.tokens
     try:
         permit_target(gateway, call, target)
@@ -76,11 +90,16 @@ async def _visit(
         if destination.upstream.slots:
             place = await gateway.queues.place(call, target, destination.upstream, last=course.last)
         await _try(gateway, call, course, destination, exchange(call, destination), rival)
+        if call.trial is not None and not call.finished:
+            if place is not None:  # who is asked now may need it
+                place.leave()
+                place = None
+            await call.trial.decide(gateway, call, course)
     except BaseException as failure:
         error = failure
         raise
     finally:
-        breakers.leave(target, error, tried=tried)
+        gateway.resilience.leave(call, target, error, tried=tried)
         if place is not None:
             place.leave()
         if lease is not None:
@@ -103,15 +122,13 @@ async def _try(
     try:
         if attempt.most_output is not None:
             body = crossing.request(attempt.most_output)
-        await gateway.ledger.hold(hold)
+        await _hold(gateway, hold)
         attempt.sent = True
-        await _ask(
-            gateway, call, attempt, crossing, headers, body, rival, final=course.final and rival is None
-        )
+        await _ask(gateway, call, course, attempt, crossing, headers, body, rival)
         gateway.resilience.observe(call, attempt)
     except asyncio.CancelledError:
         if not attempt.settled:
-            status, code = _stop(call)
+            status, code = stop_of(call)
             ended = settle_broken(
                 gateway, call, attempt, crossing, status, code, sent=attempt.sent, final=rival is None
             )
@@ -131,7 +148,7 @@ async def _try(
                 error.status,
                 error.code,
                 sent=worked,
-                final=over and rival is None,
+                final=over and rival is None and not course.spare,
                 held=sent,
             )
             if sent:  # else the ledger cannot be written, which need not be waited for twice
@@ -142,6 +159,13 @@ async def _try(
         raise
 
 
+async def _hold(gateway: Gateway, hold: Hold) -> None:
+    try:
+        await gateway.ledger.hold(hold)
+    except Unavailable as error:
+        raise NotHeld(error.message, code=error.code, hint=error.hint) from error
+
+
 async def _settle_fault(gateway: Gateway, call: Call, attempt: Attempt, *, final: bool) -> None:
     """Whatever is wrong with us, the ledger keeps no attempt open for it."""
     if not attempt.settled:
@@ -149,7 +173,7 @@ async def _settle_fault(gateway: Gateway, call: Call, attempt: Attempt, *, final
         await settle(gateway, call, attempt, usage, status=Internal.status, error=Internal.code, final=final)
 
 
-def _stop(call: Call) -> tuple[int, str]:
+def stop_of(call: Call) -> tuple[int, str]:
     """Status and code of a call that ends before its answer does: its caller has left, or something stops it."""
     return (499, "cancelled") if call.stopped is None else (call.stopped.status, call.stopped.code)
 
@@ -157,14 +181,14 @@ def _stop(call: Call) -> tuple[int, str]:
 async def _ask(
     gateway: Gateway,
     call: Call,
+    course: Course,
     attempt: Attempt,
     crossing: Exchange,
     headers: Headers,
     body: bytes,
     rival: Race | None,
-    *,
-    final: bool,
 ) -> None:
+    final = course.final and rival is None
     destination, stream = attempt.destination, call.peek.stream
     answer = await gateway.send(destination, target_url(call, destination), headers, body, stream=stream)
     try:
@@ -177,8 +201,15 @@ async def _ask(
             raise asyncio.CancelledError  # the transport loses one that meets an answer
         if rival is not None:
             answer = await rival.first(gateway, call, attempt, answer)
+        if call.trial is not None and call.trial.holds(course, destination.target):
+            passed = await call.trial.take(gateway, call, attempt, answer, crossing)
+            if passed is None:
+                return
+            answer = passed
         if call.flight is not None:
             answer = call.flight.listen(answer, destination, crossing, stream=stream)
+        if call.sample is not None:
+            answer = call.sample.listen(answer, destination, crossing, stream=stream)
         if stream:
             await pass_stream(gateway, call, attempt, answer, crossing, final=final)
         else:

@@ -98,7 +98,6 @@ class Translation:
         self._destination = destination
         self._request = call.dialect.parse_request(call.body)
         self._render_for(self._request)
-        self.ending = False
 
     def _render_for(self, request: ChatRequest) -> None:
         destination = self._destination
@@ -122,6 +121,7 @@ class Translation:
     def begin(self) -> None:
         self._parser: StreamParser = self._destination.dialect.stream_parser()
         self._renderer: StreamRenderer = self._call.dialect.stream_renderer(self._request)
+        self.ending = False
 
     def feed(self, chunk: bytes) -> bytes:
         return self._render(self._parser.feed(chunk))

@@ -156,7 +156,7 @@ class Judging:
         known = self.meanings.store.find(candidate.fingerprint, sight.at)
         if known is None:
             return
-        right = self._same(text_of(known.answer), text_of(answer))
+        right = self.same(text_of(known.answer), text_of(answer))
         weight = verdict.weight if sight.audited else 1.0
         judge = self._judge_of(sight.tenant)
         judge.learn(verdict, right, weight, fresh=None if right else entry)
@@ -169,7 +169,7 @@ class Judging:
         if right:
             self.meanings.group([candidate.entry, entry], candidate.group or candidate.entry)
 
-    def _same(self, one: str, other: str) -> bool:
+    def same(self, one: str, other: str) -> bool:
         """Whether two answers say the same; MiniLM is asked only where their words do not settle it."""
         if equivalent(one, other):
             return True

@@ -12,6 +12,7 @@ from llmgw.gates.clarify import clarify
 from llmgw.gates.dispatch import dispatch
 from llmgw.gates.killswitch import admit, permit
 from llmgw.gates.loops import break_loop
+from llmgw.gates.outcomes import listen
 from llmgw.gates.read import ClientGone, read
 from llmgw.gates.recall import finish, must_be_cached, recall
 from llmgw.gates.recognise import recognise
@@ -44,6 +45,8 @@ async def run(gateway: Gateway, call: Call) -> None:
         if await recall(gateway, call) or await recognise(gateway, call):
             return
         must_be_cached(call)
+        if gateway.shadows is not None:
+            gateway.shadows.sample(call)
         if not await clarify(gateway, call):
             await dispatch(gateway, call)
     except ClientGone:
@@ -71,9 +74,16 @@ def _let_go(gateway: Gateway, call: Call, watch: _Watch | None) -> None:
         call.turn.end(answered=call.replied)
     if watch is not None:
         watch.end()
+    if call.keepalive is not None:
+        call.keepalive.cancel()
+    if call.trial is not None:
+        call.trial.end(gateway, call)
     if call.attempts:
         _close(gateway, call)
+        listen(gateway, call)
     finish(gateway, call)
+    if gateway.shadows is not None:
+        gateway.shadows.take(gateway, call)
 
 
 def _close(gateway: Gateway, call: Call) -> None:
@@ -149,7 +159,9 @@ async def _refuse(gateway: Gateway, call: Call, error: GatewayError) -> None:
             await record(gateway, call, error.status, error.code)
         except GatewayError as failure:
             log.error("%s: refusal not recorded: %s", call.shown_id, failure.message)  # noqa: TRY400 (no traceback)
-    if call.replied:
+    if call.keepalive is not None:
+        await call.keepalive.end()
+    if call.replied or call.opened:
         event = call.dialect.render_stream_error(error, call.shown_id)
         await call.send({"type": "http.response.body", "body": event, "more_body": False})
     else:

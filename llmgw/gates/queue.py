@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.domain.route import Tier
 from llmgw.errors import RateLimited
+from llmgw.gates.keepalive import KeepAlive
 from llmgw.rules.queueing import SECOND, Queue, Ticket, level_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Queues:
         self._queues: dict[str, Queue] = {}
         self._waiting: dict[Ticket, asyncio.Future[None]] = {}
 
+    @property
+    def idle(self) -> bool:
+        """Whether no slot is taken anywhere."""
+        return all(queue.idle for queue in self._queues.values())
+
     async def place(self, call: Call, target: Target, upstream: Upstream, *, last: bool) -> Place:
         """A slot, once it is this call's turn; RateLimited when that takes longer than ``queue_wait``.
 
@@ -48,9 +54,31 @@ class Queues:
             queue = self._queues[upstream.name] = Queue(upstream.slots, swaps=upstream.tier is Tier.LOCAL)
         ticket = Ticket(level_of(call.key.plan), call.key.id, target.model, self._clock.tick())
         if not queue.enter(ticket):
-            await self._wait(queue, ticket, upstream, last=last)
+            await self._stand(call, queue, ticket, upstream, last=last)
             call.queued = ticket.position, ticket.begun - ticket.came
         return Place(self, queue, ticket)
+
+    async def _stand(
+        self, call: Call, queue: Queue, ticket: Ticket, upstream: Upstream, *, last: bool
+    ) -> None:
+        """Stand in line; a caller that reads a stream is told its place now and then, so that it stays."""
+
+        def words() -> bytes:
+            return b": queued %d\n\n" % queue.place_of(ticket)
+
+        before = call.keepalive
+        if before is not None:
+            before.words = words
+        elif call.peek.stream:
+            call.keepalive = KeepAlive(call, words)
+        try:
+            await self._wait(queue, ticket, upstream, last=last)
+        finally:
+            if before is not None:
+                before.words = None
+            elif call.keepalive is not None:
+                await call.keepalive.end()
+                call.keepalive = None
 
     async def _wait(self, queue: Queue, ticket: Ticket, upstream: Upstream, *, last: bool) -> None:
         wait = upstream.queue_wait

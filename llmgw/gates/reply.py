@@ -79,6 +79,8 @@ def own_headers(call: Call, attempt: Attempt | None = None) -> RawHeaders:
         if call.queued is not None:
             place, waited = call.queued
             headers.append((b"x-llmgw-queue", b"%d; waited=%d" % (place, waited // 1_000_000)))
+        if call.trial is not None and (escalated := call.trial.escalated):
+            headers.append((b"x-llmgw-escalated", header_text(escalated)))
         if call.attempts > 1:
             headers.append((b"x-llmgw-fallbacks", b"%d" % (call.attempts - 1)))
     return headers
@@ -118,6 +120,7 @@ def meta_of(call: Call, attempt: Attempt, now: int, dropped: tuple[str, ...]) ->
             "target": target.name,
             "reason": call.route.reason,
             "attempts": call.attempts,
+            **({} if call.trial is None else {"escalated": call.trial.escalated}),
         },
         "dropped": list(dropped),
     }

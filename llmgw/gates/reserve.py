@@ -15,7 +15,7 @@ from llmgw.gates.state import Attempt, Call, Gateway
 from llmgw.gates.waiting import WAIT, Lines
 from llmgw.rules.estimating import estimate_tokens, upper_bound_tokens
 from llmgw.rules.pricing import hold_cost
-from llmgw.rules.reservations import Event, Held, Refusal, Reservations, Subject
+from llmgw.rules.reservations import Event, Held, Name, Refusal, Reservations, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,8 +112,13 @@ class Purse:
             key.tenant, key.user, key.name, call.tags, target.tier, target.provider, target.model
         )
         held = self.reservations.admit(call.id, subject, call.started_at, cost, tokens)
-        if isinstance(held, Refusal) and held.waits:
-            held = await self._hold_late(call, subject, held, cost, tokens)
+        name = self._behind(held) if self._lines else None
+        if name is not None and isinstance(held, Held):
+            self.reservations.settle(held, 0, 0)
+        elif isinstance(held, Refusal) and held.waits:
+            name = held.budget.name
+        if name is not None and self._wait:
+            held = await self._hold_late(call, subject, name, cost, tokens)
         if isinstance(held, Refusal):
             if held.budget.unit is Unit.MONEY and held.budget.hard is not None:
                 call.budget_left = max(0, held.budget.hard - held.spent - held.held)
@@ -131,19 +136,27 @@ class Purse:
             self._refused[name] = refusal.until
             self._tell(Event(because, amount, budget, str(refusal.until), refusal.spent))
 
+    def _behind(self, held: Held | Refusal) -> Name | None:
+        """The budget that others wait for whose room a newcomer has taken."""
+        if isinstance(held, Refusal):
+            return None
+        limited = (line for line, _ in held.entries if held.cost or not line.money)
+        return next((line.budget.name for line in limited if self._lines.busy(line.budget.name)), None)
+
     async def _hold_late(
-        self, call: Call, subject: Subject, refusal: Refusal, cost: NanoUSD | None, tokens: int
+        self, call: Call, subject: Subject, name: Name, cost: NanoUSD | None, tokens: int
     ) -> Held | Refusal:
         """What ``admit`` says once others have given back enough, or when the time is over."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._wait
-        held: Held | Refusal = refusal
-        name, again = refusal.budget.name, False
-        while isinstance(held, Refusal) and held.waits and (left := end - loop.time()) > 0:
-            if again and held.budget.name != name:
-                self._lines.call(name)
-            name = held.budget.name
-            again = await self._lines.turn(name, left, again=again)
+        again = False
+        held: Held | Refusal | None = None
+        while held is None or (isinstance(held, Refusal) and held.waits and end > loop.time()):
+            if isinstance(held, Refusal):
+                if again and held.budget.name != name:
+                    self._lines.call(name)
+                name = held.budget.name
+            again = await self._lines.turn(name, max(0.0, end - loop.time()), again=again)
             held = self.reservations.admit(call.id, subject, call.started_at, cost, tokens)
         if again:  # whatever came of it, it stands there no longer
             self._lines.call(name)

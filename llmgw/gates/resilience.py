@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from llmgw.gates.breakers import Breakers
+from llmgw.gates.breakers import Breakers, says
 from llmgw.rules.backoff import RetryBudget, Retrying, next_wait
-from llmgw.rules.balancing import EXPLORE, Balance, Latencies, equals
+from llmgw.rules.balancing import EXPLORE, FAILED, Balance, Latencies, equals
 from llmgw.rules.breaker import Breaking
 from llmgw.rules.planning import VIRTUAL
 
@@ -36,7 +36,16 @@ class Resilient(Struct, frozen=True, kw_only=True):
 class Resilience:
     """The gateway's memory of how its targets fare."""
 
-    __slots__ = ("_balance", "_latencies", "_random", "breakers", "budget", "hedge_seconds", "retrying")
+    __slots__ = (
+        "_balance",
+        "_clock",
+        "_latencies",
+        "_random",
+        "breakers",
+        "budget",
+        "hedge_seconds",
+        "retrying",
+    )
 
     def __init__(
         self,
@@ -46,6 +55,7 @@ class Resilience:
         random: Random | None = None,
     ) -> None:
         self._balance = options.balance
+        self._clock = clock
         self._latencies = Latencies()
         self._random = random or Random()  # noqa: S311 (chance, no secret)
         self.breakers = Breakers(options.breaking, clock, tell)
@@ -79,6 +89,13 @@ class Resilience:
         if self._balance is Balance.LATENCY and attempt.first_byte is not None:
             name = attempt.destination.target, call.peek.stream
             self._latencies.observe(name, attempt.first_byte - attempt.started, attempt.first_byte)
+
+    def leave(self, call: Call, target: Target, error: BaseException | None, *, tried: bool) -> None:
+        """A target's turn is over; ``error`` None: it went well, ``tried`` is what its breaker said."""
+        if self._balance is Balance.LATENCY and error is not None and says(error) is False:
+            now = self._clock.tick()
+            self._latencies.observe((target, call.peek.stream), FAILED, now)
+        self.breakers.leave(target, error, tried=tried)
 
     def wait(self, before: float) -> float:
         """Seconds before the next round, by chance; ``before`` is the last such wait."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.domain.route import Route, Target
 from llmgw.errors import GatewayError, ModelNotFound, NotAllowed
+from llmgw.gates.cascade import begin_low
 from llmgw.gates.fitting import Fit
 from llmgw.gates.state import Call, Destination, Gateway
 from llmgw.gates.tiering import permitted
@@ -109,6 +110,8 @@ async def route(gateway: Gateway, call: Call) -> None:
     if tiering is not None:
         if tier is None and tiering.concerns(gateway.router, asked):
             found = await tiering.route(gateway, call, found)
+            if tiering.options.cascade is not None:
+                found = begin_low(call, found, tiering.options.cascade)
         if tiering.limits(gateway.router, asked, tier):
             call.fit = Fit(call, tiering.options.context)
     call.route = found

@@ -156,7 +156,12 @@ def _request_row(call: Call, now: int, status: int, error: str) -> RequestRow:
         premium_cost=call.premium_cost,
         latency_us=call.latency_us,
         saved=call.saved,
-        decision=call.decision and structs.replace(call.decision, trimmed=call.trimmed),
+        decision=call.decision
+        and structs.replace(
+            call.decision,
+            trimmed=call.trimmed,
+            verdicts=() if call.trial is None else tuple(call.trial.verdicts),
+        ),
         **call.tried,
     )
 

@@ -26,16 +26,19 @@ if TYPE_CHECKING:
     from llmgw.errors import GatewayError
     from llmgw.gates.authenticate import KeyRing
     from llmgw.gates.caches import Caches, Known
+    from llmgw.gates.cascade import Trial
     from llmgw.gates.catalogue import Catalogue
     from llmgw.gates.fitting import Fit
     from llmgw.gates.idempotency import Twin
     from llmgw.gates.joining import Flight
     from llmgw.gates.judging import Sight
+    from llmgw.gates.keepalive import KeepAlive
     from llmgw.gates.killswitch import KillSwitch
     from llmgw.gates.loops import LoopBreaker, Turn
     from llmgw.gates.reserve import Purse
     from llmgw.gates.resilience import Resilience
     from llmgw.gates.route import Router
+    from llmgw.gates.shadow import Shadows
     from llmgw.gates.throttle import Throttle
     from llmgw.gates.tiering import Tiering
     from llmgw.providers.base import Answer, CallerDialect, Peek
@@ -81,6 +84,7 @@ class Gateway:
         "queues",
         "resilience",
         "router",
+        "shadows",
         "tell",
         "tiering",
         "transport",
@@ -107,6 +111,7 @@ class Gateway:
         last_id: int = 0,
         caches: Caches | None = None,
         cacheless: str = "",
+        shadows: Shadows | None = None,
     ) -> None:
         """``max_body`` is bytes; ``last_id`` the newest request id in the ledger, which new ids rise above.
 
@@ -124,6 +129,7 @@ class Gateway:
         self.queues = Queues(clock)
         self.resilience = resilience
         self.router = router
+        self.shadows = shadows
         self.tell = tell
         self.tiering = tiering
         self.transport = transport
@@ -183,10 +189,12 @@ class Call:
         "flight",
         "headers",
         "id",
+        "keepalive",
         "key",
         "known",
         "latency_us",
         "lease",
+        "opened",
         "peek",
         "premium_cost",
         "query",
@@ -195,6 +203,7 @@ class Call:
         "recorded",
         "replied",
         "route",
+        "sample",
         "saved",
         "send",
         "sight",
@@ -206,6 +215,7 @@ class Call:
         "tags",
         "target",
         "tokens",
+        "trial",
         "tried",
         "trimmed",
         "turn",
@@ -254,6 +264,8 @@ class Call:
         self.fit: Fit | None = None
         self.trimmed = 0
         self.vague = False
+        self.trial: Trial | None = None
+        """Whose answers are looked at before they are passed on."""
         self.stopped: GatewayError | None = None
         self.cache = CacheVerdict.BYPASS
         self.control = AS_USUAL
@@ -261,11 +273,16 @@ class Call:
         self.flight: Flight | None = None
         self.twin: Twin | None = None
         self.sight: Sight | None = None
+        self.sample: Flight | None = None
+        """Records the answer of a call that a local model is to answer as well."""
         self.saved: NanoUSD = 0
         self.status = 0
         self.error = ""
         self.latency_us = 0
         self.target: Target | None = None
+        self.keepalive: KeepAlive | None = None
+        self.opened = False
+        """Whether the caller has the head of a stream and no byte of an answer: others may still be asked for it."""
         self.replied = False
         self.finished = False
 

@@ -110,17 +110,37 @@ class Throttle:
             self._callers[key.id, call.tags] = known
         return known
 
-    async def take_late(self, meters: Meters, prompt: int, most: int, refusal: Refusal) -> Lease | Refusal:
-        """What ``admit`` says once calls under way have given back enough, or when the time is over."""
-        begun = self._clock.tick()
-        end = begun + round(self._wait * NANO)
-        taken: Lease | Refusal = refusal
-        bucket, now, again = refusal.held, begun, False
-        while isinstance(taken, Refusal) and taken.held is not None and taken.wait and now < end:
-            if again and taken.held is not bucket:
-                self._lines.call(bucket)
-            bucket = taken.held
-            again = await self._lines.turn(bucket, min(taken.wait, end - now) / NANO, again=again)
+    @property
+    def patient(self) -> bool:
+        """Whether anybody waits at all."""
+        return self._wait > 0
+
+    def behind(self, meters: Meters) -> Bucket | None:
+        """The bucket that others wait for whose room a newcomer would take."""
+        if not self._lines:
+            return None
+        return next((bucket for bucket in meters.tokens if self._lines.busy(bucket)), None)
+
+    async def take_late(
+        self, meters: Meters, prompt: int, most: int, bucket: Bucket, wait: Nanoseconds | None
+    ) -> Lease | Refusal:
+        """What ``admit`` says once calls under way have given back enough, or when the time is over.
+
+        ``wait`` is when there is room in the bucket at the latest, None where others have to go first.
+        """
+        now = self._clock.tick()
+        end = now + round(self._wait * NANO)
+        again = False
+        taken: Lease | Refusal | None = None
+        while taken is None or (
+            isinstance(taken, Refusal) and taken.held is not None and taken.wait and now < end
+        ):
+            if isinstance(taken, Refusal) and taken.held is not None:
+                if again and taken.held is not bucket:
+                    self._lines.call(bucket)
+                bucket, wait = taken.held, taken.wait
+            span = end - now if wait is None else min(wait, end - now)
+            again = await self._lines.turn(bucket, span / NANO, again=again)
             now = self._clock.tick()
             taken = admit(meters, prompt, most, now)
         if again:  # whatever came of it, it stands there no longer
@@ -214,9 +234,14 @@ async def _take(gateway: Gateway, call: Call, meters: Meters) -> Lease:
     prompt = max(1, peek.prompt_bytes // 4)
     most = prompt + peek.attachments * IMAGE_TOKENS + (peek.max_tokens or UNSAID_OUTPUT) * peek.n
     now = gateway.clock.tick()
-    taken = admit(meters, prompt, most, now)
-    if isinstance(taken, Refusal) and taken.held is not None:
-        taken = await gateway.limits.take_late(meters, prompt, most, taken)
+    taken, limits = admit(meters, prompt, most, now), gateway.limits
+    bucket, wait = limits.behind(meters), None
+    if bucket is not None and isinstance(taken, Lease):
+        taken.close(0, made=False)
+    elif isinstance(taken, Refusal):
+        bucket, wait = taken.held, taken.wait
+    if bucket is not None and limits.patient:
+        taken = await limits.take_late(meters, prompt, most, bucket, wait)
         now = gateway.clock.tick()
     if isinstance(taken, Refusal):
         raise _limited(taken, prompt, rate_headers(call.dialect.name, meters, now, gateway.clock.now()))

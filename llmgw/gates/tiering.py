@@ -7,9 +7,8 @@ configured, and calls that name a model do not come here unless a rule speaks of
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
 from datetime import datetime
-from hashlib import blake2b
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,16 +17,19 @@ from msgspec.structs import replace
 from llmgw.domain.route import Decision, Route, Target, Tier
 from llmgw.errors import NotAllowed
 from llmgw.gates.classifying import classify
+from llmgw.gates.habits import Habits, conversation_of
 from llmgw.rules.planning import VIRTUAL, is_auto
 from llmgw.rules.tiering.conditions import Facts, Rule, first, words_of
 from llmgw.rules.tiering.dial import Dial
 from llmgw.rules.tiering.dial import Tier as Rung
+from llmgw.rules.tiering.hints import FEEDBACK, Hints
 from llmgw.rules.tiering.learning import MOST, Learning
 from llmgw.rules.tiering.score import shipped
 from llmgw.rules.tiering.vague import too_vague
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
+    from typing import Any
     from zoneinfo import ZoneInfo
 
     from llmgw.domain.clock import Nanoseconds
@@ -35,12 +37,11 @@ if TYPE_CHECKING:
     from llmgw.gates.route import Router
     from llmgw.gates.state import Call, Gateway
     from llmgw.providers.base import Glance
+    from llmgw.rules.tiering.likeness import Likeness
     from llmgw.rules.tiering.options import Options
     from llmgw.rules.tiering.score import Features
     from llmgw.storage.decisions import Decisions, Outcome
 
-MOST_CONVERSATIONS = 10_000
-"""Conversations remembered; the one that has paused longest goes first."""
 MOST_NAMES = 4096
 
 MARGIN = 0.1
@@ -67,12 +68,6 @@ class Asked(NamedTuple):
     text: str
 
 
-class _Held(NamedTuple):
-    tier: Tier
-    target: Target
-    until: Nanoseconds
-
-
 class Tiering:
     """What the gateway knows of tiers: the owner's rules and dial, what outcomes taught, where conversations are."""
 
@@ -83,17 +78,25 @@ class Tiering:
         zone: ZoneInfo,
         gains: Iterable[float] = (),
         random: Random | None = None,
+        likeness: Callable[[], Likeness] | None = None,
     ) -> None:
-        """``costs`` tells the dollars of a usual request; ``gains`` are those of earlier requests, oldest first."""
+        """``costs`` tells the dollars of a usual request; ``gains`` are those of earlier requests, oldest first.
+
+        ``likeness`` makes what compares prompts; it is called with the first outcome, as it takes memory and a moment.
+        """
         self.options = options
         self.model = shipped()
         self.learning = Learning(self.model.weights.bias[0])
+        self.hints = Hints()
+        self._load = likeness
+        self._likeness: Likeness | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._costs = costs
         self._zone = zone
         self._gains = (*self.model.weights.usual, *gains)
         self._random = random or Random()  # noqa: S311 (exploring keeps no secret)
         self._dials: dict[float, Dial] = {}
-        self._held: OrderedDict[int, _Held] = OrderedDict()
+        self.habits = Habits(options.sticky)
         self._autos: dict[str, bool] = {}
         self._prices: dict[Target, float] = {}
         self._names = any(rule.model for rule in options.rules)
@@ -174,9 +177,7 @@ class Tiering:
     ) -> tuple[Route, Decision]:
         place = conversation_of(call.key, glance)
         now = gateway.clock.tick()
-        held = self._held.get(place) if self.options.sticky else None
-        if held is not None and (now > held.until or held.target not in found.targets):
-            held = None
+        held = self.habits.of(place, found.targets, now)
         name, counts = self.options.classifier, call.surface == COUNTING
         said = None
         if (
@@ -187,15 +188,9 @@ class Tiering:
             and len({target.tier for target in found.targets}) > 1
         ):
             said = await classify(gateway, call, name, glance.last)
-        route, decision = self.weigh(
-            found, asked, rule, held=held and held.target, said=said, note=not counts
-        )
-        if self.options.sticky and not counts:
-            target = route.targets[0]
-            self._held[place] = _Held(target.tier, target, now + self.options.sticky)
-            self._held.move_to_end(place)
-            if len(self._held) > MOST_CONVERSATIONS:
-                self._held.popitem(last=False)
+        route, decision = self.weigh(found, asked, rule, held=held, said=said, note=not counts)
+        if not counts:
+            self.habits.keep(place, route.targets[0], now)
         return route, replace(decision, conversation=place)
 
     def weigh(
@@ -215,7 +210,8 @@ class Tiering:
         quality = self.options.quality if rule is None or rule[1].quality is None else rule[1].quality
         score = self.model.score(asked.text)
         features: Features = score.features
-        score = self.learning.adjust(score)
+        vector = None if self._likeness is None else self._likeness.of(asked.text)
+        score = self.learning.adjust(score, vector)
         dial = self._dial(quality)
         if note:
             for each in self._dials.values():
@@ -253,6 +249,7 @@ class Tiering:
             quality=quality,
             terms=score.terms,
             features=features,
+            vector=vector,
         )
         return Route(found.asked, targets, reason), decision
 
@@ -304,14 +301,35 @@ class Tiering:
             attachments=bool(peek.attachments) or peek.context is not None,
         )
 
+    def compare(self) -> None:
+        """Compare prompts from now on, if it can be had; takes a tenth of a second the first time."""
+        if self._likeness is None and self._load is not None:
+            self._likeness = self._load()
+
+    async def awaken(self) -> None:
+        """Compare prompts from now on, as there is something to be learnt."""
+        if self._likeness is None:
+            await asyncio.to_thread(self.compare)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def learn(self, outcomes: Iterable[Outcome]) -> None:
         """Take in how good answers were, those of which enough is known."""
-        _teach(self.learning, outcomes)
+        _teach(self.learning, filter(self.heeds, outcomes))
+
+    def heeds(self, outcome: Outcome) -> bool:
+        """Whether an outcome's source is one that the owner lets it learn from."""
+        learn = self.options.learn
+        return learn == "all" or (learn == "feedback" and outcome.source == FEEDBACK)
 
     def relearn(self, known: Decisions) -> None:
         """Learn anew from what is known now; takes a while where that is much, and may do so in a thread."""
         fresh = Learning(self.model.weights.bias[0])
-        _teach(fresh, known.outcomes(MOST))
+        _teach(fresh, filter(self.heeds, known.outcomes(MOST)))
         self.learning = fresh
 
     def limits(self, router: Router, asked: str, force_tier: str | None) -> bool:
@@ -324,7 +342,7 @@ class Tiering:
 def _teach(learning: Learning, outcomes: Iterable[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.tier is not None and outcome.features is not None:
-            learning.learn(outcome.features, {outcome.tier: outcome.score})
+            learning.learn(outcome.features, {outcome.tier: outcome.score}, outcome.vector, outcome.weight)
 
 
 def leaves(held: str, wanted: str, rise: float) -> bool:
@@ -351,10 +369,3 @@ def permitted(key: Key, asked: str, targets: Iterable[Target]) -> tuple[Target, 
             if key.allows(asked, target.model, target.name, f"{target.tier}/{target.model}")
         )
     )
-
-
-def conversation_of(key: Key, glance: Glance) -> int:
-    """A number that the requests of one conversation share: same key, same instructions, same first words."""
-    opening = f"{key.id}\0{glance.instructions}\0{glance.first}"
-    digest = blake2b(opening.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, signed=True)

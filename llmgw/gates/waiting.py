@@ -14,13 +14,20 @@ WAIT = 2.0
 
 
 class Lines:
-    """One line for each name. Whoever is called tries, and calls the next one when that went well."""
+    """One line for each name. Whoever is called tries, and calls the next one when that went well.
+
+    Whoever comes while others stand there stands behind them, also where there is room just now: it is theirs.
+    """
 
     def __init__(self) -> None:
         self._lines: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._lines)
+
+    def busy(self, name: Hashable) -> bool:
+        """Whether somebody stands in a line, or was called and has not tried yet."""
+        return name in self._lines
 
     async def turn(self, name: Hashable, seconds: float, *, again: bool = False) -> bool:
         """Wait to be called, at the front if ``again``; False when the time is over."""
@@ -38,8 +45,8 @@ class Lines:
             raise
         finally:
             late = not place.done()
+            line.remove(place)
             if late:
-                line.remove(place)
                 self.call(name)  # what was too little for one may do for the next
             if not line and self._lines.get(name) is line:
                 del self._lines[name]
@@ -47,9 +54,10 @@ class Lines:
 
     def call(self, name: Hashable) -> None:
         """There may be room: call whoever is first."""
-        line = self._lines.get(name)
-        if line:
-            line.popleft().set_result(None)
+        for place in self._lines.get(name, ()):
+            if not place.done():
+                place.set_result(None)
+                return
 
     def call_all(self) -> None:
         """Everything may have changed: call whoever is first in each line."""

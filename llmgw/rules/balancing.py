@@ -18,6 +18,9 @@ HALF_LIFE = 120 * 1_000_000_000
 EXPLORE = 1 / 32
 """Share of calls that go to another of the equal targets, to learn how fast it is now."""
 
+FAILED = 10 * 1_000_000_000
+"""Nanoseconds that a failure counts for: one that comes at once is no quick answer."""
+
 REMEMBERED = 1024
 """Targets whose speed is kept; past that the memory starts again."""
 

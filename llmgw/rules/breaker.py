@@ -114,6 +114,13 @@ class Breaker:
         if self.until is not None:
             self.until = min(self.until, now)
 
+    def put_off(self, now: Nanoseconds) -> bool:
+        """The target was seen not to be well: whether a call that would try it now is spared that."""
+        if self.until is None or self.trying or now < self.until:
+            return False
+        self.until = now + self._span
+        return True
+
     def quiet(self, now: Nanoseconds) -> bool:
         """Whether nothing is worth remembering any more."""
         window = self._rules.window_seconds * SECOND

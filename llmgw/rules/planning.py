@@ -42,6 +42,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     offers: tuple[Offer, ...]
     aliases: dict[str, tuple[str, ...]] = {}
     tiers: dict[Tier, tuple[str, ...]] = {}
+    declared: tuple[Tier, ...] = ()
+    """Tiers whose list somebody has written; the others are of what was found."""
 
     def target(self, offer: Offer, model: str) -> Target:
         """One model of an offer; a tier list that names it decides its tier."""

@@ -69,27 +69,39 @@ class Queue:
     def __len__(self) -> int:
         return len(self._line)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has a slot or waits for one."""
+        return not (self._running or self._line)
+
     def enter(self, ticket: Ticket) -> bool:
         """Whether a call has a slot at once; else it stands in line."""
         if len(self._running) < self.slots and not self._line:
             self._begin(ticket, ticket.came)
             return True
         name = ticket.level, ticket.key
-        ticket.turn = max(self._turns.get(name, 0), self._round[ticket.level]) + 1
+        ticket.turn = max(self._turns.get(name, 0) + 1, self._round[ticket.level])
         self._turns[name] = ticket.turn
         self._line.append(ticket)
-        ticket.position = len(self._line) - sum(
-            self._order(each) > self._order(ticket) for each in self._line
-        )
+        ticket.position = self.place_of(ticket)
         return False
+
+    def place_of(self, ticket: Ticket) -> int:
+        """The place in line of a call that stands there, 1 for the next."""
+        return len(self._line) - sum(self._order(each) > self._order(ticket) for each in self._line)
 
     def wait_of(self, ticket: Ticket) -> Nanoseconds:
         """About how long a call that has just come will stand in line; 0 as long as nothing has ended here."""
         return int(ticket.position * self._span / self.slots)
 
     def leave(self, ticket: Ticket) -> None:
-        """Who stands in line does so no longer."""
+        """Who stands in line does so no longer; the calls of the same key behind it move up by a turn."""
         self._line.remove(ticket)
+        name = ticket.level, ticket.key
+        self._turns[name] -= 1
+        for each in self._line:
+            if (each.level, each.key) == name and each.turn > ticket.turn:
+                each.turn -= 1
         self._forget()
 
     def end(self, ticket: Ticket, now: Nanoseconds) -> Ticket | None:

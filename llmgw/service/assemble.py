@@ -189,6 +189,7 @@ def build_plan(
             tier: usable(names, f"[tiers] {tier}") if names else chosen[tier]
             for tier, names in declared.items()
         },
+        declared=tuple(tier for tier, names in declared.items() if names),
     )
     return plan, tuple(missing)
 

@@ -1,4 +1,4 @@
-"""Looks at servers that nobody could connect to, so that one that is started again is used again at once."""
+"""Looks at servers whose targets are left alone, so that one that is well again is used at once, and no call finds out."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ PATIENCE = 2.0
 
 
 async def probe(gateway: Gateway, which: str) -> None:
-    """Ask each upstream that is away for its models, until cancelled; ``which`` is ``local``, ``all`` or ``off``.
+    """Ask each upstream that is left alone for its models, until cancelled; ``which`` is ``local``, ``all`` or ``off``.
 
-    No look costs anything while every upstream can be reached.
+    No look costs anything while every target works.
     """
     breakers = gateway.resilience.breakers
     while which != "off":
         await asyncio.sleep(PAUSE)
-        for name in breakers.away():
+        for name in breakers.shut():
             upstream = gateway.router.upstreams.get(name)
             if upstream is None or (which == "local" and upstream.tier is not Tier.LOCAL):
                 continue
-            if await _answers(gateway, upstream):
-                breakers.heal(name)
+            breakers.looked(name, well=await _answers(gateway, upstream))
 
 
 async def _answers(gateway: Gateway, upstream: Upstream) -> bool:
@@ -45,6 +44,6 @@ async def _answers(gateway: Gateway, upstream: Upstream) -> bool:
         )
         await answer.close()
     except GatewayError as error:
-        log.debug("%s is still away: %s", upstream.name, error.message)
+        log.debug("%s is not well: %s", upstream.name, error.message)
         return False
     return answer.status < 500

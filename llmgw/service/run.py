@@ -36,6 +36,7 @@ from llmgw.gates.loops import LoopBreaker
 from llmgw.gates.reserve import Purse
 from llmgw.gates.resilience import Resilience
 from llmgw.gates.route import Router
+from llmgw.gates.shadow import Shadows
 from llmgw.gates.state import Gateway
 from llmgw.gates.throttle import Throttle
 from llmgw.providers.registry import target_dialect
@@ -172,6 +173,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
             last_id=ledger.last_id(),
             caches=caches,
             cacheless=cacheless,
+            shadows=None if launch.router.shadow is None else Shadows(launch.router.shadow),
         )
         gateway.purse.refresh(SYSTEM_CLOCK.now())
         gateway.limits.refresh()
@@ -216,6 +218,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
         watching = asyncio.create_task(_watch(gateway, control, launch, running))
         opening = asyncio.create_task(open_semantics(caches, launch.cache.semantic, SYSTEM_CLOCK))
         cutting = asyncio.create_task(_cut(server, gateway, launch.drain_seconds))
+        shadowing = asyncio.create_task(_shadow(gateway))
         try:
             await serving
         finally:  # also when Ctrl-C has cancelled this
@@ -224,6 +227,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
             cutting.cancel()
             probing.cancel()
             switching.cancel()
+            shadowing.cancel()
             with contextlib.suppress(GatewayError):
                 control.touch(_taken(gateway.keys.used))
             log.info("stopped")
@@ -235,6 +239,12 @@ async def serve(launch: Launch, announce: Announce) -> None:
         forget_headroom(Path(launch.database))
         _remove(Path(launch.run_file))
         lock.release()
+
+
+async def _shadow(gateway: Gateway) -> None:
+    """Let local models repeat calls while they are idle, where the operator wants that."""
+    if gateway.shadows is not None:
+        await gateway.shadows.run(gateway)
 
 
 def _secret_key(secret: str) -> tuple[Key, ...]:

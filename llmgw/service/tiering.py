@@ -19,6 +19,7 @@ from llmgw.rules.tiering.conditions import Rule
 from llmgw.rules.tiering.dial import RECENT
 from llmgw.rules.tiering.learning import MOST
 from llmgw.rules.tiering.options import Options
+from llmgw.rules.verifying.options import Cascading, Shadowing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
     from llmgw.config.model import Settings
     from llmgw.config.pricebook import PriceBook
+    from llmgw.config.routing import Cascade, Shadow
     from llmgw.domain.route import Target
     from llmgw.providers.base import Upstream
+    from llmgw.rules.tiering.likeness import Likeness
     from llmgw.storage.decisions import Decisions
 
 GROQ = "groq/llama-3.1-8b-instant"
@@ -57,27 +60,60 @@ def router_options(settings: Settings, plan: Plan) -> tuple[Options, tuple[str, 
     router = settings.router
     rules, missing = declared_routes(settings, plan)
     problems = list(missing)
-    classifier = router.classifier
-    if classifier == "local":
-        classifier = next(iter(plan.tiers.get(Tier.LOCAL, ())), "")
-        if not classifier:
-            problems.append("[router] classifier: there is no local model, so the score decides")
-    elif classifier == "groq":
-        classifier = GROQ
-    if classifier and not _leads(plan, classifier):
-        problems.append(f"[router] classifier: nobody offers `{classifier}`, so the score decides")
-        classifier = ""
+    classifier = _asked(plan, problems, "[router] classifier", router.classifier, "so the score decides")
     context = {tier: tokens for tier in Tier if (tokens := getattr(router.context, tier))}
     return Options(
         quality=router.quality,
         max_regret=router.max_regret,
         explore=router.explore,
+        learn=router.learn,
         sticky=parse_span(router.sticky) if router.sticky else 0,
         clarify=router.clarify,
         classifier=classifier,
         context=context,
         rules=rules,
+        cascade=_cascade(router.cascade, plan, problems),
+        shadow=_shadow(router.shadow, plan, problems),
     ), tuple(problems)
+
+
+def _cascade(declared: Cascade, plan: Plan, problems: list[str]) -> Cascading | None:
+    if not declared.enabled:
+        return None
+    return Cascading(
+        tiers=declared.tiers,
+        first=declared.first_tokens if declared.stream == "first" else 0,
+        hold=parse_span(declared.max_hold),
+        samples=declared.samples,
+        judge=_asked(plan, problems, "[router.cascade] judge", declared.judge, "so no model judges"),
+        max_gain=declared.max_gain,
+        conversations=declared.conversations,
+        tools=declared.tools,
+    )
+
+
+def _shadow(declared: Shadow, plan: Plan, problems: list[str]) -> Shadowing | None:
+    if not declared.share:
+        return None
+    if not plan.tiers.get(Tier.LOCAL):
+        problems.append("[router.shadow]: there is no local model, so no call is repeated")
+        return None
+    judge = _asked(plan, problems, "[router.shadow] judge", declared.judge, "so words alone compare")
+    return Shadowing(share=declared.share, judge=judge)
+
+
+def _asked(plan: Plan, problems: list[str], option: str, name: str, otherwise: str) -> str:
+    """The target that an option names, empty where there is none; says so in ``problems``."""
+    if name == "local":
+        name = next(iter(plan.tiers.get(Tier.LOCAL, ())), "")
+        if not name:
+            problems.append(f"{option}: there is no local model, {otherwise}")
+    elif name == "groq":
+        name = GROQ
+    if name and not _leads(plan, name):
+        problems.append(f"{option}: nobody offers `{name}`, {otherwise}")
+        name = ""
+    return name
 
 
 def _leads(plan: Plan, name: str) -> bool:
@@ -106,7 +142,16 @@ def build_tiering(
         price = book.find(upstream.name, upstream.provider.price_id, target, time.time_ns())
         return None if price is None else cost(price, USUAL) / NANO
 
-    tiering = Tiering(options, costs, zone, known.gains(RECENT) if known is not None else ())
-    if known is not None:
-        tiering.learn(known.outcomes(MOST))
+    gains = known.gains(RECENT) if known is not None else ()
+    tiering = Tiering(options, costs, zone, gains, likeness=_likeness)
+    if known is not None and any(map(tiering.heeds, outcomes := known.outcomes(MOST))):
+        tiering.compare()
+        tiering.learn(outcomes)
     return tiering
+
+
+def _likeness() -> Likeness:
+    from llmgw.providers.embedding.static import StaticTable
+    from llmgw.rules.tiering.likeness import Likeness
+
+    return Likeness(StaticTable.load().embed)

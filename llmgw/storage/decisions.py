@@ -10,7 +10,8 @@ from msgspec import Struct
 from llmgw.domain.clock import Nanoseconds
 from llmgw.domain.ledger import first_id
 from llmgw.domain.money import NanoUSD
-from llmgw.domain.route import Decision
+from llmgw.domain.route import Decision, Verdict
+from llmgw.rules.tiering.hints import ESCALATION, FEEDBACK, REGENERATION
 from llmgw.storage.database import troubles
 
 if TYPE_CHECKING:
@@ -21,16 +22,21 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "tier, target, reason, rule, sticky, explored, classifier, gain, premium, quality, terms, features, trimmed, "
-    "conversation"
+    "conversation, verdicts, vector"
 )
-INSERT_DECISION = f"INSERT INTO decisions (request_id, {_COLUMNS}) VALUES ({', '.join('?' * 15)})"  # noqa: S608
+INSERT_DECISION = f"INSERT INTO decisions (request_id, {_COLUMNS}) VALUES ({', '.join('?' * 17)})"  # noqa: S608
+
+_OUTCOME = "request_id, at, score, comment, tier, features, vector, source, weight"
 
 Terms = tuple[tuple[str, float], ...]
 Features = tuple[float, float, float, float]
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How good an answer was, 0 to 1. ``tier`` and ``features`` are None where nothing can be learnt from it."""
+    """How good an answer was, 0 to 1, as ``source`` has it, who is believed as far as ``weight``.
+
+    ``tier`` and ``features`` are None where nothing can be learnt from it; ``vector`` is the prompt's likeness.
+    """
 
     request_id: int
     at: Nanoseconds
@@ -38,6 +44,9 @@ class Outcome(Struct, frozen=True, kw_only=True):
     comment: str = ""
     tier: str | None = None
     features: Features | None = None
+    vector: bytes | None = None
+    source: str = FEEDBACK
+    weight: float = 1.0
 
 
 Scored = tuple[int, Nanoseconds, int, str, str, float, float, int, int, int, int, NanoUSD | None]
@@ -70,6 +79,8 @@ def decision_values(number: int, decision: Decision) -> tuple[Any, ...]:
         msgspec.json.encode(decision.features).decode(),
         decision.trimmed,
         decision.conversation,
+        msgspec.json.encode(decision.verdicts).decode(),
+        decision.vector,
     )
 
 
@@ -90,6 +101,7 @@ class Decisions:
         values["sticky"], values["explored"] = bool(values["sticky"]), bool(values["explored"])
         values["terms"] = msgspec.json.decode(values["terms"], type=Terms)
         values["features"] = msgspec.json.decode(values["features"], type=Features | None)
+        values["verdicts"] = msgspec.json.decode(values["verdicts"], type=tuple[Verdict, ...])
         return Decision(**values)
 
     def asker(self, number: int) -> Asker | None:
@@ -123,45 +135,51 @@ class Decisions:
     def outcome(self, number: int) -> Outcome | None:
         """What was said of a request's answer."""
         with troubles(self._database.path):
-            sql = "SELECT request_id, at, score, comment, tier, features FROM outcomes WHERE request_id = ?"
+            sql = f"SELECT {_OUTCOME} FROM outcomes WHERE request_id = ?"  # noqa: S608 (own columns)
             row = self._database.reader().execute(sql, (number,)).fetchone()
         return None if row is None else _outcome(row)
 
     def outcomes(self, most: int) -> list[Outcome]:
         """The newest outcomes that something can be learnt from, the oldest of them first."""
         with troubles(self._database.path):
-            sql = (
-                "SELECT request_id, at, score, comment, tier, features FROM outcomes WHERE features IS NOT NULL"
-                " ORDER BY at DESC LIMIT ?"
-            )
+            sql = f"SELECT {_OUTCOME} FROM outcomes WHERE features IS NOT NULL ORDER BY at DESC LIMIT ?"  # noqa: S608
             return [_outcome(row) for row in self._database.reader().execute(sql, (most,))][::-1]
 
 
 def write_outcomes(connection: Connection, outcomes: Iterable[Outcome]) -> None:
-    """Write outcomes down, each in place of an earlier one of the same request."""
+    """Write outcomes down, each in place of an earlier one of the same request that is believed no more."""
     connection.executemany(
-        "INSERT OR REPLACE INTO outcomes (request_id, at, tier, score, comment, features) VALUES (?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO outcomes ({_OUTCOME}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO UPDATE SET"  # noqa: S608
+        " (at, score, comment, tier, features, vector, source, weight) = (excluded.at, excluded.score, excluded.comment,"
+        " excluded.tier, excluded.features, excluded.vector, excluded.source, excluded.weight)"
+        " WHERE excluded.weight >= weight",
         [
             (
                 each.request_id,
                 each.at,
-                each.tier,
                 each.score,
                 each.comment,
+                each.tier,
                 None if each.features is None else msgspec.json.encode(each.features).decode(),
+                each.vector,
+                each.source,
+                each.weight,
             )
             for each in outcomes
         ],
     )
 
 
-def _outcome(row: tuple[Any, ...]) -> Outcome:
-    number, at, score, comment, tier, features = row
-    return Outcome(
-        request_id=number,
-        at=at,
-        score=score,
-        comment=comment,
-        tier=tier,
-        features=None if features is None else msgspec.json.decode(features, type=Features),
+def remove_hints(connection: Connection, numbers: Iterable[int]) -> None:
+    """Remove what was concluded of requests from what their callers did, and nothing that somebody has said."""
+    connection.executemany(
+        "DELETE FROM outcomes WHERE request_id = ? AND source IN (?, ?)",
+        [(number, REGENERATION, ESCALATION) for number in numbers],
     )
+
+
+def _outcome(row: tuple[Any, ...]) -> Outcome:
+    values = dict(zip(_OUTCOME.split(", "), row, strict=True))
+    if values["features"] is not None:
+        values["features"] = msgspec.json.decode(values["features"], type=Features)
+    return Outcome(**values)

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from llmgw.domain.ledger import AttemptState, Hold, Outcome, RequestRow
 from llmgw.storage.chain import extend
 from llmgw.storage.database import BUSY_SECONDS, Database, troubles
-from llmgw.storage.decisions import Decisions, write_outcomes
+from llmgw.storage.decisions import Decisions, remove_hints, write_outcomes
 from llmgw.storage.recovery import Recovered, recover
 from llmgw.storage.reports import Reports
 from llmgw.storage.rows import CODES, USAGE, Dimensions, dimension_of, usage_values, write_requests
+from llmgw.storage.shadows import write_shadows
 from llmgw.storage.verify import Finding, verify
 from llmgw.storage.writer import Writer, lost
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from llmgw.domain.clock import Clock
     from llmgw.domain.money import NanoUSD
     from llmgw.storage.decisions import Outcome as OutcomeOfAnswer
+    from llmgw.storage.shadows import Shadow
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +144,14 @@ class Ledger:
     def note(self, outcome: OutcomeOfAnswer) -> Future[None]:
         """Write down how good an answer was."""
         return self._writer.submit(write_outcomes, outcome)
+
+    def withdraw(self, number: int) -> Future[None]:
+        """Take back what was concluded, and not told, of how good the answer to a request was."""
+        return self._writer.submit(remove_hints, number)
+
+    def note_shadow(self, shadow: Shadow) -> Future[None]:
+        """Write down what a local model made of a call that was paid for."""
+        return self._writer.submit(write_shadows, shadow)
 
     def recover(self) -> Recovered:
         """Close what earlier boots left open; to be called before the first hold. A second time changes nothing."""

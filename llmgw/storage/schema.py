@@ -189,6 +189,28 @@ _ROUTER = (
     "CREATE INDEX outcomes_at ON outcomes (at)",
 )
 
+_SHADOW = (
+    # What was made of the answers of a cascade before they were passed on: JSON objects, in their order.
+    "ALTER TABLE decisions ADD COLUMN verdicts TEXT NOT NULL DEFAULT '[]'",
+    # Calls that a local model has answered as well, for nobody: who answered the caller and who again, at what cost;
+    # score 0 to 1 where the answers could be compared, how by what. calls, spent: those that might have been chosen since
+    # the row before, and what they cost.
+    """CREATE TABLE shadows (
+    request_id INTEGER PRIMARY KEY, at INTEGER NOT NULL, tier TEXT NOT NULL, target TEXT NOT NULL,
+    shadow TEXT NOT NULL, score REAL, how TEXT NOT NULL, cost INTEGER, latency_us INTEGER NOT NULL,
+    calls INTEGER NOT NULL, spent INTEGER NOT NULL)""",
+    "CREATE INDEX shadows_at ON shadows (at)",
+)
+
+_LIKENESS = (
+    # vector: what the prompt is about and looks like, for comparing with others. source: who said it, weight how far it
+    # is believed.
+    "ALTER TABLE decisions ADD COLUMN vector BLOB",
+    "ALTER TABLE outcomes ADD COLUMN vector BLOB",
+    "ALTER TABLE outcomes ADD COLUMN source TEXT NOT NULL DEFAULT 'feedback'",
+    "ALTER TABLE outcomes ADD COLUMN weight REAL NOT NULL DEFAULT 1",
+)
+
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0001_first", _FIRST),
     ("0002_control", _CONTROL),
@@ -197,6 +219,8 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("0005_sums", _SUMS),
     ("0006_changes", _CHANGES),
     ("0007_router", _ROUTER),
+    ("0008_shadow", _SHADOW),
+    ("0009_likeness", _LIKENESS),
 )
 """Name and statements of each step, oldest first. A step that was ever released is never edited."""
 

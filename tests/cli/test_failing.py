@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from llmgw.config.paths import locate
@@ -25,6 +26,8 @@ def test_status_names_the_targets_that_are_left_alone(llmgw: Program) -> None:
             Failing("ollama", "llama3.2", State.OPEN, 5, now - 1),
         ],
     )
+    llmgw.run("provider", "add", "openai", "--base-url", "http://127.0.0.1:9/v1", "--model", "gpt-5")
+    assert re.search(r"openai .* 1 failing, open", llmgw.run("provider", "list").out)
     words = llmgw.run("status").out
     assert "openai/gpt-5: others go first until" in words
     assert "ollama/llama3.2: the next call tries it" in words

@@ -124,7 +124,7 @@ def test_the_starter_is_valid_and_says_the_defaults(paths: Paths) -> None:
     assert tomllib.loads(text) == {
         "server": {},
         "tiers": {},
-        "router": {"context": {}},
+        "router": {"context": {}, "cascade": {}, "shadow": {}},
         "keys": {"defaults": {}},
         "limits": {},
         "budgets": {},

@@ -274,12 +274,16 @@ def test_medium_takes_premium_away(gateway: Budgeted) -> None:
 
 
 def test_a_spent_budget_after_a_failed_target(gateway: Budgeted, broken: FakeOpenAI) -> None:
-    """When the first target fails and the next has no room, the caller hears the failure and the ledger is whole."""
+    """When the first target fails and the next has no room, the caller hears of both and the ledger is whole."""
     gateway.set(budget("provider:openai", hard=0))
     reply = ask(gateway, model="spare")
-    assert reply.status_code == 500
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"]) == (402, "budget_exceeded")
+    assert "budget provider:openai" in error["message"]
+    assert "before that: broken: " in error["message"]
+    assert "llmgw budget set" in error["hint"]
     [row] = gateway.requests()
-    assert (row["provider"], row["attempts"], row["status"]) == ("broken", 1, 500)
+    assert (row["provider"], row["attempts"], row["status"]) == ("broken", 1, 402)
     assert gateway.accounts() == {"provider:openai/day": (0, 0)}
     assert gateway.holes() == []
 

@@ -153,6 +153,16 @@ def test_callers_do_not_notice(count: int, storm: Storm, capsys: pytest.CaptureF
     assert len(free) == failing.failed
     assert alone == len(usual)
 
+    # and where nobody is well for long, whoever may be is asked before a caller hears of a failure
+    bare = asyncio.run(storm.send("sick", count // 10, stream=True))
+    lost = {row["id"] for row in storm.gateway.requests()[-len(bare) :] if row["status"] != 200}
+    assert len(lost) == sum(not whole for whole, _ in bare)
+    asked = {each["request_id"] for each in storm.gateway.attempts() if each["provider"] == "failing"}
+    assert lost <= asked
+    assert len(lost) < 0.75 * len(bare)
+    with capsys.disabled():
+        print(f"{len(bare)} streams with nobody but the four: {len(bare) - len(lost)} answered")
+
     # nearly nobody is sent where nobody answers
     opened = {name.split(" ")[1] for name in storm.notices() if " open " in name}
     assert {f"refusing/{MODEL}", f"hanging/{MODEL}"} <= opened

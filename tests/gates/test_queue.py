@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import anthropic
 import httpx
+import openai
 import pytest
 from support.fake_openai import FakeOpenAI
 from support.fake_server import Behaviour
@@ -16,6 +20,7 @@ from support.gateway import RunningGateway, upstream
 
 from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.route import Target, Tier
+from llmgw.gates import keepalive
 from llmgw.gates.queue import Queues
 
 if TYPE_CHECKING:
@@ -109,6 +114,72 @@ def test_who_hangs_up_leaves_the_line_at_once(tmp_path: Path, local: FakeOpenAI)
     assert len(local.chats) == 2
 
 
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_a_stream_that_waits_in_line_is_kept_alive(
+    dialect: str, tmp_path: Path, local: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place is told in comments, the last one nearer than the first; both SDKs read the answer as ever."""
+    monkeypatch.setattr(keepalive, "PAUSE", 0.1)
+    local.default = Behaviour(latency=0.4, text="Well then.")
+    with running(tmp_path, local, slots=1) as gateway:
+
+        def whole() -> str:
+            if dialect == "openai":
+                with openai.OpenAI(base_url=gateway.url + "/v1", api_key=gateway.token) as client:
+                    stream = client.chat.completions.create(**body(stream=True))
+                    return "".join(each.choices[0].delta.content or "" for each in stream if each.choices)
+            with (
+                anthropic.Anthropic(base_url=gateway.url, api_key=gateway.token) as client,
+                client.messages.stream(**body(max_tokens=50)) as stream,
+            ):
+                return stream.get_final_text()
+
+        def raw() -> str:
+            path = CHAT if dialect == "openai" else "/v1/messages"
+            call = body(stream=True, max_tokens=50)
+            return httpx.post(gateway.url + path, headers=gateway.auth, json=call, timeout=20).text
+
+        with ThreadPoolExecutor(4) as pool:
+            first = pool.submit(whole)
+            time.sleep(0.1)
+            seconds = [pool.submit(whole), pool.submit(raw)]
+            time.sleep(0.1)
+            last = pool.submit(raw)
+            assert [each.result() for each in (first, seconds[0])] == ["Well then."] * 2
+            assert "Well then." not in last.result().partition("data:")[0]
+            places = [int(each) for each in re.findall(r"^: queued (\d+)$", last.result(), re.MULTILINE)]
+        assert places[0] == 3
+        assert places[-1] == 1
+        assert places == sorted(places, reverse=True)
+        assert re.search(r"^: x-llmgw-request-id=req_", last.result(), re.MULTILINE)
+    assert {row["status"] for row in gateway.requests()} == {200}
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+def test_whoever_waits_too_long_in_an_open_stream_hears_an_error(
+    dialect: str, tmp_path: Path, local: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal comes as an event, which both SDKs raise."""
+    monkeypatch.setattr(keepalive, "PAUSE", 0.1)
+    local.default = Behaviour(latency=1.5)
+    with running(tmp_path, local, slots=1, queue_wait=0.4) as gateway, ThreadPoolExecutor(1) as pool:
+        taken = pool.submit(httpx.post, gateway.url + CHAT, headers=gateway.auth, json=body(), timeout=20)
+        time.sleep(0.2)
+        if dialect == "openai":
+            client = openai.OpenAI(base_url=gateway.url + "/v1", api_key=gateway.token, max_retries=0)
+            with client, pytest.raises(openai.APIError, match="too many in line"):
+                list(client.chat.completions.create(**body(stream=True)))
+        else:
+            other = anthropic.Anthropic(base_url=gateway.url, api_key=gateway.token, max_retries=0)
+            with (
+                other,
+                pytest.raises(anthropic.APIStatusError, match="too many in line"),
+                other.messages.stream(**body(max_tokens=50)) as stream,
+            ):
+                stream.get_final_text()
+        assert taken.result().status_code == 200
+
+
 def test_too_long_a_line_overflows_to_the_next_target(tmp_path: Path, local: FakeOpenAI) -> None:
     """Who would wait too long is answered elsewhere; where nobody else is, the refusal says when to come again."""
     local.default = Behaviour(latency=0.4)
@@ -158,7 +229,10 @@ def test_a_slot_of_one_who_left_is_not_lost(local: FakeOpenAI) -> None:
     one_slot = upstream("vllm", local.url, slots=1)
 
     def place() -> Any:
-        call: Any = SimpleNamespace(key=SimpleNamespace(plan="", id=1), queued=None)
+        peek = SimpleNamespace(stream=False)
+        call: Any = SimpleNamespace(
+            key=SimpleNamespace(plan="", id=1), queued=None, peek=peek, keepalive=None
+        )
         return queues.place(call, target, one_slot, last=True)
 
     async def main() -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from support.fake_server import Reply, Request
+
 MODEL = "gpt-4o-mini"
 CHAT = "/v1/chat/completions"
 HOLD = 4_200 * 150 + 100 * 600
@@ -267,6 +269,51 @@ def test_a_local_server_that_is_started_again_is_used_again(tmp_path: Path, stac
     assert [request.path for request in server.requests if request.method == "GET"] == ["/v1/models"]
 
 
+class Sick(FakeOpenAI):
+    """A server of which nothing works while it is sick."""
+
+    sick = True
+
+    def refused(self, request: Request) -> Reply | None:
+        return self.error(500) if self.sick else super().refused(request)
+
+
+def test_no_call_finds_out_that_a_local_server_is_still_sick(tmp_path: Path, stack: ExitStack) -> None:
+    """Where a look at the server fails too, calls are spared the try; once it is well the next one goes there."""
+    sick, backup = stack.enter_context(Sick()), stack.enter_context(FakeOpenAI())
+    upstreams = [
+        upstream("vllm", sick.url + "/v1", models=(MODEL,), credential=""),
+        upstream("openai", backup.url + "/v1", models=(MODEL,)),
+    ]
+    breaking = Breaking(failures=2, open_seconds=3, longest_seconds=600)
+    gateway = stack.enter_context(
+        RunningGateway(tmp_path, upstreams, resilience=Resilient(breaking=breaking, retrying=NO_RETRY))
+    )
+    call = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+
+    def where() -> str:
+        reply = httpx.post(gateway.url + CHAT, headers=gateway.auth, json=call, timeout=20)
+        return reply.headers["x-llmgw-target"].partition("/")[0]
+
+    def tries() -> int:
+        return sum(request.method == "POST" for request in sick.requests)
+
+    def looks() -> int:
+        return sum(request.method == "GET" for request in sick.requests)
+
+    assert [where() for _ in range(3)] == ["openai"] * 3
+    assert tries() == 2
+    end = time.monotonic() + 12
+    while looks() < 3 and time.monotonic() < end:  # its time is over between the first two
+        time.sleep(0.05)
+    assert where() == "openai"
+    assert tries() == 2
+    sick.sick = False
+    while (seen := where()) == "openai" and time.monotonic() < end:
+        time.sleep(0.1)
+    assert seen == "vllm"
+
+
 # The choice among equals
 
 
@@ -295,6 +342,17 @@ def test_the_quicker_of_equals_is_asked(tmp_path: Path, stack: ExitStack) -> Non
     pair.one.default, pair.two.default = Behaviour(), Behaviour(latency=0.3)
     went = [pair.where() for _ in range(30)]
     assert went.count("one") >= 20, went
+
+
+def test_a_target_that_fails_at_once_is_not_quick(tmp_path: Path, stack: ExitStack) -> None:
+    """One that answers soon with nothing but errors is asked after the one that works."""
+    resilience = Resilient(
+        balance=Balance.LATENCY, retrying=NO_RETRY, breaking=Breaking(failures=0, error_rate=0)
+    )
+    pair = Pair(tmp_path, resilience, stack)
+    pair.one.default, pair.two.default = Behaviour(status=500), Behaviour(latency=0.05)
+    assert [pair.where() for _ in range(30)] == ["two"] * 30
+    assert len(pair.one.chats) <= 5
 
 
 # Hedging

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from support.fake_anthropic import FakeAnthropic
+from support.fake_ollama import FakeOllama
 from support.fake_openai import FakeOpenAI
 from support.gateway import RunningGateway, upstream
 
@@ -19,12 +20,19 @@ from llmgw.service import run
 from llmgw.storage.ledger import Ledger
 
 CALL = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
-ALIASES = {"fast": ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4-6")}
+ALIASES = {
+    "fast": ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4-6"),
+    "free-at-last": ("openai/gpt-4o-mini", "ollama/llama3.2"),
+}
 
 
 @pytest.fixture
 def gateway(
-    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    fake_openai: FakeOpenAI,
+    fake_anthropic: FakeAnthropic,
+    fake_ollama: FakeOllama,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[RunningGateway]:
     class Impatient:
         @staticmethod
@@ -35,6 +43,7 @@ def gateway(
     upstreams = [
         upstream("openai", fake_openai.url + "/v1", models=("gpt-4o-mini",)),
         upstream("anthropic", fake_anthropic.url + "/v1", models=("claude-sonnet-4-6",)),
+        upstream("ollama", fake_ollama.url, models=("llama3.2",)),
     ]
     with RunningGateway(tmp_path, upstreams, ALIASES) as running:
         yield running
@@ -71,6 +80,26 @@ def test_locked_ledger_asks_no_upstream(
     assert post(gateway).status_code == 200
     refused, _ = gateway.requests()
     assert (refused["status"], refused["cost"]) == (503, 0)
+
+
+def test_a_route_goes_on_to_what_costs_nothing(
+    gateway: RunningGateway, fake_openai: FakeOpenAI, fake_ollama: FakeOllama
+) -> None:
+    """While the file is locked a local target answers behind one that costs money, and is written down later. # E-12"""
+    with closing(sqlite3.connect(gateway.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(2):
+            begun = time.monotonic()
+            reply = post(gateway, model="free-at-last")
+            assert time.monotonic() - begun < 2
+            assert (reply.status_code, reply.headers["x-llmgw-target"]) == (200, "ollama/llama3.2")
+        other.execute("ROLLBACK")
+    settled(gateway, 2)
+    assert fake_openai.chats == []
+    assert [(row["status"], row["cost"], row["provider"]) for row in gateway.requests()] == [
+        (200, 0, "ollama")
+    ] * 2
+    assert not any(attempt["open"] for attempt in gateway.attempts())
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -130,6 +130,43 @@ def test_whoever_gives_up_lets_the_next_one_try(gateway: Budgeted, fake_openai: 
     assert seconds < 1.3
 
 
+async def in_turn(gateway: Budgeted, *calls: tuple[int, float]) -> None:
+    """Calls of so many tokens at most, each so many seconds after the first; all are answered."""
+    async with httpx.AsyncClient(base_url=gateway.url, headers=gateway.auth, timeout=30) as client:
+
+        async def one(most: int, after: float) -> None:
+            await asyncio.sleep(after)
+            body = {
+                "model": "gpt-4o-mini",
+                "max_tokens": most,
+                "messages": [{"role": "user", "content": "hi"}],
+            }
+            assert (await client.post(CHAT, json=body)).status_code == 200
+
+        await asyncio.gather(*(one(*call) for call in calls))
+
+
+def asked(fake: FakeOpenAI) -> list[int]:
+    return [request.json["max_tokens"] for request in fake.chats]
+
+
+def test_newcomers_do_not_overtake_who_waits_for_money(gateway: Budgeted, fake_openai: FakeOpenAI) -> None:
+    """A small call for which there is room stands behind a larger one that waits for it."""
+    hold = {most: 4_200 * 150 + most * 600 for most in (100, 1_000, 1)}
+    gateway.set(budget("key:ci", hard=hold[1_000] + hold[1] - 1_000))
+    asyncio.run(in_turn(gateway, (100, 0), (1_000, 0.1), (1, 0.2)))
+    assert asked(fake_openai) == [100, 1_000, 1]
+
+
+def test_newcomers_do_not_overtake_who_waits_for_tokens(gateway: Budgeted, fake_openai: FakeOpenAI) -> None:
+    """The same with a limit on tokens."""
+    with gateway.control as control:
+        tokens = Limit(scope=parse_scope("key:ci"), measure=Measure.TOKENS_PER_DAY, amount=2_000)
+        Limits(control).set(tokens)
+    asyncio.run(in_turn(gateway, (900, 0), (1_200, 0.1), (100, 0.2)))
+    assert asked(fake_openai) == [900, 1_200, 100]
+
+
 def test_a_place_in_line() -> None:
     """Whoever came first is called first; one who gives up passes the call on, and no line is left behind."""
 

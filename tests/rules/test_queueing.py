@@ -66,6 +66,65 @@ def test_keys_take_turns() -> None:
     assert drain(queue, running)[:3] == [many[0], one, many[1]]
 
 
+@given(st.integers(1, 30), st.integers(3, 30), st.integers(1, 3))
+def test_loops_of_one_key_have_no_more_than_its_share(many: int, few: int, slots: int) -> None:
+    """However many calls of it are always in line, two keys that both keep the slots busy get as many of them."""
+    queue = Queue(slots)
+    running: list[Ticket] = []
+    served = {1: 0, 2: 0}
+
+    def enter(key: int, now: int) -> None:
+        ticket = Ticket(LOWEST, key, "m", now)
+        if queue.enter(ticket):
+            running.append(ticket)
+
+    for key, loops in ((1, many + 3), (2, few + 3)):
+        for _ in range(loops):
+            enter(key, 0)
+    for now in range(1, 601):
+        done = running.pop(0)
+        served[done.key] += 1
+        following = queue.end(done, now)
+        assert following is not None
+        running.append(following)
+        enter(done.key, now)
+    assert abs(served[1] - served[2]) <= 2 * slots + 2
+
+
+def test_a_single_loop_beside_many_has_its_turn() -> None:
+    """Of two slots a key with one call at a time has a third of the calls, as another one's ten are always in line."""
+    queue = Queue(2)
+    running: list[Ticket] = []
+
+    def enter(key: int, now: int) -> None:
+        ticket = Ticket(LOWEST, key, "m", now)
+        if queue.enter(ticket):
+            running.append(ticket)
+
+    for key in (1,) * 10 + (2,):
+        enter(key, 0)
+    served = []
+    for now in range(1, 301):
+        done = running.pop(0)
+        served.append(done.key)
+        following = queue.end(done, now)
+        assert following is not None
+        running.append(following)
+        enter(done.key, now)
+    assert served.count(2) >= 98
+
+
+def test_who_leaves_does_not_keep_back_its_key() -> None:
+    """After ninety-nine of a hundred calls have left, the next one of their key is behind one call, not a hundred."""
+    queue, running = full()
+    many = [put(queue, LOWEST, 1) for _ in range(100)]
+    for ticket in many[:-1]:
+        queue.leave(ticket)
+    others = [put(queue, LOWEST, 2) for _ in range(5)]
+    last = put(queue, LOWEST, 1)
+    assert drain(queue, running)[:4] == [many[-1], others[0], others[1], last]
+
+
 def test_the_lowest_waits_for_a_bounded_time() -> None:
     """While better plans come faster than they are served, a free call has its turn after two times ``AGING``."""
     queue, running = full()

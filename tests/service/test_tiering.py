@@ -8,10 +8,11 @@ import pytest
 
 from llmgw.config.model import Settings
 from llmgw.config.prices import load_prices
-from llmgw.config.routing import ContextBudgets, Router, RouteRule
+from llmgw.config.routing import Cascade, ContextBudgets, Router, RouteRule, Shadow
 from llmgw.domain.route import Tier
 from llmgw.rules.planning import Offer, Plan
 from llmgw.rules.tiering.options import Options
+from llmgw.rules.verifying.options import Cascading, Shadowing
 from llmgw.service.tiering import build_tiering, router_options
 
 PLAN = Plan(
@@ -59,6 +60,22 @@ def test_other_options_arrive() -> None:
     assert options == Options(
         quality=0.3, sticky=600 * 10**9, context={Tier.CHEAP: 4000}, clarify=True, max_regret=0.2
     )
+
+
+def test_cascades_and_shadow_runs_arrive() -> None:
+    """Off by default; enabled they name their judge by its target, and say so where it leads nowhere."""
+    options, problems = router_options(Settings(), PLAN)
+    assert (options.cascade, options.shadow, problems) == (None, None, ())
+    cascade = Cascade(enabled=True, stream="first", first_tokens=7, max_hold="5s", judge="local")
+    router = Router(cascade=cascade, shadow=Shadow(share=0.1, judge="nowhere/x"))
+    options, problems = router_options(Settings(router=router), PLAN)
+    assert options.cascade == Cascading(first=7, hold=5 * 10**9, judge="ollama/llama3.2")
+    assert options.shadow == Shadowing(share=0.1)
+    assert len(problems) == 1
+    hosted = Plan(offers=PLAN.offers[1:], tiers={Tier.CHEAP: PLAN.tiers[Tier.CHEAP]})
+    options, problems = router_options(Settings(router=Router(shadow=Shadow(share=0.1))), hosted)
+    assert options.shadow is None
+    assert len(problems) == 1
 
 
 def test_there_is_nothing_to_decide_with_one_tier() -> None:

@@ -109,7 +109,7 @@ def set_(
             "a secret on the command line is seen by others and stays in the shell's history",
             hint=f"use {better}",
         )
-    _apply(set_option(options.paths(), name, value), name, dry_run=dry_run)
+    apply(set_option(options.paths(), name, value), name, dry_run=dry_run)
 
 
 @app.command()
@@ -123,7 +123,7 @@ def unset(name: Name, dry_run: DryRun = False) -> None:
     from llmgw.config.edit import remove_option
     from llmgw.config.values import parse_dotted
 
-    _apply(remove_option(options.paths(), parse_dotted(name)), name, dry_run=dry_run)
+    apply(remove_option(options.paths(), parse_dotted(name)), name, dry_run=dry_run)
 
 
 @app.command()
@@ -233,7 +233,7 @@ def _rows(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def _apply(change: Change, name: str, *, dry_run: bool) -> None:
+def apply(change: Change, name: str, *, dry_run: bool) -> None:
     """Save a change and say what it did; a gateway that is running still has the old value."""
     from llmgw.service import background
 

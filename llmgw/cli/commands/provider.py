@@ -61,6 +61,8 @@ def list_providers(
     with gateway() as there:
         used = there.ask(ListProviders()).providers
     rows = [to_builtins(each) for each in used]
+    for row in rows:
+        row["state"] = _state(row["failing"])
     if every:
         from llmgw.providers.registry import providers
 
@@ -71,11 +73,20 @@ def list_providers(
         Column("kind", wide=True),
         Column("tier"),
         Column("credential"),
+        Column("state"),
         Column("models", wide=True),
         Column("base_url", "ADDRESS"),
         *([Column("variables")] if every else []),
     ]
     output.rows(rows, columns, noun="providers")
+
+
+def _state(failing: list[dict[str, Any]]) -> str:
+    """How many models of a provider keep failing, and whether one of them is about to be tried."""
+    if not failing:
+        return "ok"
+    half = any(each["breaker"] == "half-open" for each in failing)
+    return f"{len(failing)} failing, {'half-open' if half else 'open'}"
 
 
 @app.command()

@@ -10,16 +10,18 @@ from typing import Annotated, Any
 import typer
 from msgspec import to_builtins
 
-from llmgw.cli import completing, output
+from llmgw.cli import completing, output, routing
 from llmgw.cli.explaining import decision_lines
 from llmgw.domain.money import format_usd
 from llmgw.errors import BadRequest
 
 PLACE = "CONTROL", 6
-ELSEWHERE = ("test", "explain", "simulate", "forget")
+ELSEWHERE = ("list", "show", "test", "explain", "simulate", "regret", "forget")
 STDIN = "-"
 
 app = typer.Typer()
+for name, verb in routing.VERBS.items():
+    app.command(name)(verb)
 
 Model = Annotated[
     str, typer.Option(help="The name asked for.", metavar="NAME", autocompletion=completing.models)
@@ -102,6 +104,29 @@ def simulate(
 
 
 @app.command()
+def regret(
+    since: Annotated[
+        str, typer.Option(help="From this time on: 24h, 7d, 2026-11-01.", metavar="TIME")
+    ] = "7d",
+) -> None:
+    """Tell what shadow runs have found: what local models might have saved, and which of their answers were bad.
+
+    Examples:
+      llmgw route regret
+      llmgw route regret --since 30d --json
+    """
+    from llmgw.cli.ranges import parse_moment
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.regret import MeasureRegret
+    from llmgw.desk.wire import moment
+
+    start = parse_moment(since, time.time_ns())
+    with gateway() as there:
+        found = to_builtins(there.ask(MeasureRegret(since=moment(start))))
+    output.record(found, ident="saving_nanousd", text="\n".join(_regret(found)))
+
+
+@app.command()
 def forget() -> None:
     """Forget what feedback has taught; decisions start again from the score that is shipped.
 
@@ -140,6 +165,39 @@ def _comparison(found: dict[str, Any]) -> list[str]:
         lines.append(f"{found['fixed']:,} were decided by a rule or a classifier and stay")
     if found["unpriced"]:
         lines.append(f"{found['unpriced']:,} have no known price and are in neither cost")
+    return lines
+
+
+def _regret(found: dict[str, Any]) -> list[str]:
+    lines = []
+    for each in found["sampled"]:
+        lines.append(
+            f"{each['tier']}: {each['sampled']:,} calls were answered by a local model as well:"
+            f" {each['good']:,} served as well, {each['bad']:,} did not, {each['open']:,} are open"
+        )
+        if each["share"] is not None:
+            lines.append(
+                f"  {each['share']:.0%} of those settled; {each['low']:.0%} to {each['high']:.0%} of all"
+            )
+        saving = "" if each["saving_nanousd"] is None else f"about {format_usd(each['saving_nanousd'])}, "
+        lines.append(
+            f"  of {format_usd(each['cost_nanousd'])} for {each['calls']:,} calls that could have been chosen {saving}"
+            f"{format_usd(each['saving_low_nanousd'])} to {format_usd(each['saving_high_nanousd'])},"
+            " would have been saved"
+        )
+    if not lines:
+        lines.append(
+            "no call has been answered by a local model as well; [router.shadow] share = 0.02 begins with that"
+        )
+    local = found["local"]
+    lines.append(
+        f"local: {local['calls']:,} calls were sent there, of {local['known']:,} is known how good they were"
+    )
+    if local["known"]:
+        lines.append(
+            f"  {local['bad']:,} were bad: {local['share']:.0%}, with 95 in 100 between {local['low']:.0%} and"
+            f" {local['high']:.0%}"
+        )
     return lines
 
 

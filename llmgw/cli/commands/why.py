@@ -60,7 +60,13 @@ def _story(found: dict[str, Any]) -> list[str]:
         lines += ["", f"cost      {'unknown' if cost is None else format_usd(cost)}"]
         lines += [] if premium is None else [f"premium   {format_usd(premium)} for the same tokens"]
     if outcome:
-        lines += ["", f"outcome   {outcome['score']:g} {outcome['comment']}".rstrip()]
+        lines += ["", f"outcome   {outcome['score']:g} by {outcome['source']} {outcome['comment']}".rstrip()]
+    if shadow := found["shadow"]:
+        said = {None: "is open", 1: "would have served as well"}.get(shadow["score"], "would not have served")
+        lines += [
+            "",
+            f"shadow    {shadow['target']} {said}" + (f" ({shadow['how']})" if shadow["how"] else ""),
+        ]
     return lines
 
 

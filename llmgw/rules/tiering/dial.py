@@ -24,7 +24,7 @@ REFRESH = 128
 SETTINGS = 64
 """Sets of tiers for which the dial remembers how it is set."""
 
-HALVINGS = 40
+HALVINGS = 20
 
 QUALITY = 0.5
 """Where the dial stands when the owner has said nothing."""

@@ -1,7 +1,7 @@
 """What the owner's own outcomes teach: how far to trust each part of the shipped score, and what near requests were like.
 
 A Bayesian linear regression scales the parts of the score (length, code, words) and shifts it; a few dozen outcomes
-move it and it needs no library. Where outcomes carry a vector, what is left over among near ones is one more term,
+move it and it needs no library. Where outcomes carry a vector, what near ones say against it is one more term,
 ``like N earlier requests``, small while there are few. An outcome tells how well one tier answered, or several; of a
 tier that nobody saw nothing is assumed.
 """
@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from collections import deque
 from math import isfinite
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from llmgw.rules.tiering.likeness import WIDTH
 from llmgw.rules.tiering.neighbours import Near, Neighbours
 from llmgw.rules.tiering.regression import Regression
 from llmgw.rules.tiering.score import Features, Score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from llmgw.rules.tiering.neighbours import Vector
 
 MOST = 5_000
 """Outcomes kept; the oldest goes first, as if it had never been."""
@@ -38,12 +37,11 @@ NOISE = 0.2
 """Variance of one outcome around its chance: most are 0 or 1."""
 
 _PREMIUM_PRIOR = ((0.0, 1.0), (0.2, 0.2))
-_GAIN_PRIOR = ((0.0, 1.0, 1.0, 1.0), (0.15, 0.2, 0.2, 0.2))
+_GAIN_PRIOR = ((0.0, 1.0, 1.0, 1.0), (0.15, 0.1, 0.1, 0.1))
 _KAPPA_PRIOR, _KAPPA_TRUST = 0.5, 16.0
-_VERSION = 1
 
 
-class _Record(msgspec.Struct, array_like=True):
+class _Record(msgspec.Struct):
     """One outcome; ``kappa`` is what the cheap tier was taken to lack, ``lean`` and ``mass`` what it said of that."""
 
     features: Features
@@ -52,12 +50,6 @@ class _Record(msgspec.Struct, array_like=True):
     kappa: float
     lean: float
     mass: float
-    vector: bytes = b""
-
-
-class _Snapshot(msgspec.Struct):
-    version: int
-    records: list[_Record]
 
 
 class Learning:
@@ -92,13 +84,13 @@ class Learning:
         self,
         features: Features,
         quality: Mapping[str, float],
-        vector: Vector | None = None,
+        vector: bytes | None = None,
         weight: float = 1.0,
     ) -> None:
         """Take in how well tiers answered a prompt.
 
-        ``features`` are the shipped score's, ``quality`` 0..1 by tier, ``weight`` above 0, at most ``HEAVIEST``, how far the
-        source is believed. Raises ValueError where these do not hold or the vector is not of finite numbers.
+        ``features`` are the shipped score's, ``quality`` 0..1 by tier, ``vector`` the prompt's likeness, ``weight`` above 0,
+        at most ``HEAVIEST``, how far the source is believed. Raises ValueError where these do not hold.
         """
         if not quality or not all(
             tier in self.kappa and 0.0 <= value <= 1.0 for tier, value in quality.items()
@@ -108,8 +100,8 @@ class Learning:
             )
         if not (0.0 < weight <= HEAVIEST and all(map(isfinite, features))):
             raise ValueError(f"an outcome has finite features and a weight above 0, at most {HEAVIEST:g}")
-        if vector is not None and not all(map(isfinite, vector)):
-            raise ValueError("a vector is of finite numbers")
+        if vector is not None and len(vector) != WIDTH:
+            raise ValueError(f"a vector has {WIDTH} bytes")
         kappa = self.kappa[CHEAP]
         premium, gain = self._expected(features)
         lean = mass = 0.0
@@ -118,7 +110,7 @@ class Learning:
             mass = weight * gain * gain / NOISE
         self._keep(_Record(features, dict(quality), weight, kappa, lean, mass), vector)
 
-    def adjust(self, score: Score, vector: Vector | None = None) -> Score:
+    def adjust(self, score: Score, vector: bytes | None = None) -> Score:
         """The score as the outcomes have it; still the sum of its terms."""
         best, rise = self._coefficients
         usual, length, code, *words = score.terms
@@ -129,39 +121,19 @@ class Learning:
             *((name, value * rise[3]) for name, value in words),
         ]
         premium = best[0] + best[1] * score.premium
-        near = None if vector is None else self._near(vector)
-        if near is not None and near.outcomes >= FEWEST:
-            count = max(1, round(near.outcomes))
-            name = "like an earlier request" if count == 1 else f"like {count} earlier requests"
-            terms.append((name, near.premium - near.modest))
-            premium += near.premium
+        if vector is not None and self._neighbours is not None:
+            near = self._near(self._neighbours, vector, premium, sum(value for _, value in terms))
+            if near.outcomes >= FEWEST:
+                count = max(1, round(near.outcomes))
+                name = "like an earlier request" if count == 1 else f"like {count} earlier requests"
+                terms.append((name, near.gain))
+                premium += near.premium
         return Score(sum(value for _, value in terms), min(1.0, max(0.0, premium)), tuple(terms))
 
-    def snapshot(self) -> bytes:
-        """Everything learnt, for ``restore``."""
-        records = list(self._records)
-        if self._neighbours is not None:
-            vectors = (self._neighbours.vector((self._first + at) % self._most) for at in range(len(records)))
-            records = [
-                msgspec.structs.replace(record, vector=vector if any(vector) else b"")
-                for record, vector in zip(records, vectors, strict=True)
-            ]
-        return msgspec.msgpack.encode(_Snapshot(_VERSION, records))
-
-    @classmethod
-    def restore(cls, raw: bytes, bias: float, most: int = MOST) -> Self:
-        """What a snapshot holds; raises ValueError where it is none, or of another version."""
-        try:
-            read = msgspec.msgpack.decode(raw, type=_Snapshot)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ValueError("this is no snapshot of learning") from error
-        if read.version != _VERSION:
-            raise ValueError(f"a snapshot of version {read.version} is not understood, only {_VERSION}")
-        learning = cls(bias, most)
-        for record in read.records:
-            vector, record.vector = record.vector, b""
-            learning._keep(record, vector or None)
-        return learning
+    @property
+    def near(self) -> bool:
+        """Whether some outcomes carry a vector, so that those of other prompts are worth having."""
+        return self._neighbours is not None
 
     @property
     def _coefficients(self) -> tuple[list[float], list[float]]:
@@ -176,7 +148,7 @@ class Learning:
             3
         ] * words
 
-    def _keep(self, record: _Record, vector: Vector | bytes | None) -> None:
+    def _keep(self, record: _Record, vector: bytes | None) -> None:
         if len(self._records) == self._most:
             self._count(self._records.popleft(), -1.0)
             if self._neighbours is not None:
@@ -188,9 +160,8 @@ class Learning:
         self._stale = True
         if vector is None:
             return
-        width = len(vector) // 2 if isinstance(vector, bytes) else len(vector)
-        if self._neighbours is None or self._neighbours.width != width:
-            self._neighbours = Neighbours(self._most, width, 6)
+        if self._neighbours is None:
+            self._neighbours = Neighbours(self._most, 6)
         length, code, words, premium = record.features
         best = (record.quality[PREMIUM], record.weight) if PREMIUM in record.quality else (0.0, 0.0)
         lower = (0.0, 0.0, 0.0)
@@ -221,11 +192,9 @@ class Learning:
                 row = (0.0, 0.0, *(kappa * value for value in rise))
                 self._regression.add(row, seen - lower - kappa * self._bias, weight)
 
-    def _near(self, vector: Vector) -> Near | None:
-        if self._neighbours is None or len(vector) != self._neighbours.width:
-            return None
+    def _near(self, neighbours: Neighbours, vector: bytes, premium: float, gain: float) -> Near:
         if self._stale:
             best, rise = self._coefficients
-            self._neighbours.expect(best, [self._bias + rise[0], *rise[1:]])
+            neighbours.expect(best, [self._bias + rise[0], *rise[1:]])
             self._stale = False
-        return self._neighbours.near(vector)
+        return neighbours.near(vector, premium, gain)

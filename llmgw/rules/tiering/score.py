@@ -75,7 +75,8 @@ class Model:
 
     def __init__(self, weights: Weights, glossary: dict[str, str]) -> None:
         self.weights = weights
-        numbers = {word: at for at, word in enumerate(weights.words)}
+        grams = sorted(weights.words, key=lambda gram: -abs(weights.words[gram][0] * weights.words[gram][1]))
+        numbers = {gram: at for at, gram in enumerate(grams)}  # in the order in which a score names them
         following: dict[str, dict[int, int]] = {word: {} for word in numbers if " " not in word}
         for gram, at in numbers.items():
             left, _, right = gram.partition(" ")
@@ -85,32 +86,34 @@ class Model:
         for foreign, word in glossary.items():
             if word in self._tokens:
                 self._tokens.setdefault(foreign, self._tokens[word])
-        self._names = [f"words `{word}`" if " " in word else f"word `{word}`" for word in weights.words]
-        self._squares = [idf * idf for idf, _, _ in weights.words.values()]
-        self._gains = [idf * gain for idf, gain, _ in weights.words.values()]
-        self._premiums = [idf * premium for idf, _, premium in weights.words.values()]
-        self._strengths = [abs(value) for value in self._gains]
+        self._names = [f"words `{gram}`" if " " in gram else f"word `{gram}`" for gram in grams]
+        rows = [weights.words[gram] for gram in grams]
+        self._squares = [idf * idf for idf, _, _ in rows]
+        self._gains = [idf * gain for idf, gain, _ in rows]
+        self._premiums = [idf * premium for idf, _, premium in rows]
+        self._stranger = weights.stranger**2
 
     def read(self, found: list[str]) -> tuple[set[int], float]:
-        """The numbers of the known grams among tokens, and the norm by which their idf is divided."""
-        known = self._tokens
+        """The numbers of the known grams among tokens, the weightiest lowest, and the norm that divides their idf."""
+        known = self._tokens.get
         seen: set[int] = set()
+        add = seen.add
         strangers = 0
         following: dict[int, int] = {}
         for token in found:
-            entry = known.get(token)
+            entry = known(token)
             if entry is None:
-                entry = known.get(NUMBER) if token.isdecimal() else None
+                entry = known(NUMBER) if token.isdecimal() else None
                 if entry is None:
                     strangers += 1
                     following = {}
                     continue
             at, pairs = entry
-            seen.add(at)
+            add(at)
             if at in following:
-                seen.add(following[at])
+                add(following[at])
             following = pairs
-        square = sum(map(self._squares.__getitem__, seen)) + strangers * self.weights.stranger**2
+        square = sum(map(self._squares.__getitem__, seen)) + strangers * self._stranger
         return seen, sqrt(square) or 1.0
 
     def length(self, text: str) -> float:
@@ -124,7 +127,7 @@ class Model:
         seen, norm = self.read(found)
         length = self.length(text)
         code = 1.0 if asks_for_code(found) else 0.0
-        ranked = sorted(seen, key=self._strengths.__getitem__, reverse=True)
+        ranked = sorted(seen)
         terms = [
             ("usual", weights.bias[0]),
             ("length", weights.length[0] * length),

@@ -1,6 +1,7 @@
 """This package's router for the black-box benchmark ``evaluate.py``: ``--adapter adapter:make`` or ``:make_online``."""
 
 from llmgw.rules.tiering.learning import Learning
+from llmgw.rules.tiering.likeness import Likeness
 from llmgw.rules.tiering.score import shipped
 
 
@@ -15,7 +16,7 @@ class Cold:
 
 
 class Online(Cold):
-    """The score as the owner's outcomes have it; ``embed`` gives the vector of a text, None leaves neighbours out."""
+    """The score as the owner's outcomes have it; ``embed`` gives a text's likeness, None leaves neighbours out."""
 
     def __init__(self, model=None, embed=None):
         super().__init__(model)
@@ -43,4 +44,4 @@ def make_online():
     """Learns from outcomes, with the static embedding for neighbours."""
     from llmgw.providers.embedding.static import StaticTable
 
-    return Online(embed=StaticTable.load().embed)
+    return Online(embed=Likeness(StaticTable.load().embed).of)

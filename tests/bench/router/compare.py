@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import train
 from adapter import Online
 
+from llmgw.rules.tiering.likeness import Likeness
 from llmgw.rules.tiering.score import Model, Weights, glossary
 
 BENCHES = ("mmlu", "gsm8k", "mix")
@@ -55,7 +56,7 @@ class Bench:
     """The split, and what is asked of it."""
 
     def __init__(self):
-        self.prompts, self.weak, self.strong, self.bench = train.load()
+        self.prompts, self.weak, self.strong, self.bench, self.topic = train.load()
         self.gains = self.strong - self.weak
 
     def at(self, bench):
@@ -79,6 +80,13 @@ class Bench:
 
     def without_bench(self):
         return [(np.flatnonzero(self.bench != bench), self.at(bench)) for bench in BENCHES]
+
+    def without_topics(self, parts=3):
+        """Every topic falls into one part whole, so that none is known and new."""
+        topics = np.random.default_rng(0).permutation(np.unique(self.topic))
+        part = {topic: at % parts for at, topic in enumerate(topics)}
+        parted = np.array([part[topic] for topic in self.topic])
+        return [(np.flatnonzero(parted != at), np.flatnonzero(parted == at)) for at in range(parts)]
 
     def score(self, models, of=lambda model, text: model.score(text).gain):
         scores = np.zeros(len(self.prompts))
@@ -107,6 +115,19 @@ class Bench:
             if rows:
                 found[bench] = tuple(np.mean(rows, axis=0))
         return found
+
+    def retaught(self, models, labels, embed):
+        """Scores of what each model has not seen, after outcomes of the same bench on which it was trained."""
+        scores = np.zeros(len(self.prompts))
+        for new, model in models:
+            for bench in BENCHES:
+                known = np.setdiff1d(self.at(bench), new)
+                router = Online(model, embed)
+                for at in np.random.default_rng(0).permutation(known)[:labels]:
+                    router.observe(self.prompts[at], self.weak[at], self.strong[at])
+                mine = new[self.bench[new] == bench]
+                scores[mine] = [router.score(text) for text in self.prompts[mine]]
+        return scores
 
     def _one(self, model, known, new, embed, sides, seed):
         router = Online(model, embed)
@@ -154,9 +175,9 @@ def main():
     seeds = 1 if parser.parse_args().quick else 3
     from llmgw.providers.embedding.static import StaticTable
 
-    table = StaticTable.load()
+    likeness = Likeness(StaticTable.load().embed)
     bench = Bench()
-    vectors = {text: table.embed(text) for text in bench.prompts}
+    vectors = {text: likeness.of(text) for text in bench.prompts}
     embed = vectors.__getitem__
     print(
         f"{'APGR, premium calls for 50 %, for 80 % of the gap':52s} "
@@ -181,7 +202,12 @@ def main():
     for pairs, said in ((True, "pairs kept"), (False, "pairs lost")):
         models = [(new, german(model, pairs)) for new, model in fifths]
         bench.show(f"  the same, as if German, {said}", bench.score(models))
-    for name, models in (("prompt never seen", thirds), ("bench never seen", without)):
+    topics = bench.out_of_fold(bench.without_topics())
+    for name, models in (
+        ("prompt never seen", thirds),
+        ("topic never seen", topics),
+        ("bench never seen", without),
+    ):
         for labels in (0, 100, 300, 1000):
             show(f"{labels:,} outcomes, both tiers seen ({name})", bench.learnt(models, labels, embed, seeds))
         show(f"1,000 outcomes, one tier seen ({name})", bench.learnt(models, 1000, embed, seeds, "either"))
@@ -190,6 +216,9 @@ def main():
         "1,000 outcomes on which the weights were trained",
         bench.learnt(thirds, 1000, embed, seeds, trained=True),
     )
+    for labels in (0, 300, 1000, 1500):
+        name = f"{labels:,} outcomes of what was trained on, five folds as one"
+        bench.show(name, bench.retaught(fifths, labels, embed))
     print("\nexpected/seen in tenths (five folds unless said), mean distance first")
     premium = bench.score(fifths, lambda model, text: model.score(text).premium)
     reliability("a premium model answers well", premium, bench.strong)

@@ -3,8 +3,9 @@
 Ridge regression of the gain (strong minus weak quality) and of the strong model's quality on idf of one and two tokens
 and on whether code is asked for. The weight of length is set so that it moves the gain half as far as the words do:
 words learnt on some topics say less on others while length says the same everywhere. Code starts from a hand-set prior
-(``CODE``): a small model is known to be worst there, and most of the training prompts ask for none. Last the
-gain and the chance are stretched or shrunk so that they are calibrated on folds that did not train them.
+(``CODE``): a small model is known to be worst there, and most of the training prompts ask for none. Then the
+gain and the chance are stretched or shrunk so that they are calibrated on folds that did not train them. Last it writes
+along which axes prompts are compared: the main ones of the training prompts' embeddings, none of whose grades it looks at.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
+from llmgw.providers.embedding.static import StaticTable
+from llmgw.rules.tiering.likeness import MEANING, look, part
 from llmgw.rules.tiering.score import Model, Weights, glossary
 from llmgw.rules.tiering.words import asks_for_code, english, pairs, size, tokens
 
@@ -34,12 +37,12 @@ CODE, CODE_TRUST = 0.2, 0.2  # gain added for code before any data, and how read
 
 
 def load(path=DATA):
-    """Prompts, weak and strong quality, bench, as arrays."""
+    """Prompts, weak and strong quality, bench, topic, as arrays."""
     with gzip.open(path, "rt") as file:
         rows = [json.loads(line) for line in file]
     prompts = np.array([row["prompt"] for row in rows], object)
     weak, strong = (np.array([float(row[side]) for row in rows]) for side in ("weak", "strong"))
-    return prompts, weak, strong, np.array([row["bench"] for row in rows])
+    return prompts, weak, strong, *(np.array([row[name] for row in rows]) for name in ("bench", "domain"))
 
 
 def vocabulary(documents, prompts):
@@ -125,9 +128,26 @@ def folds(count, parts=5):
     return list(KFold(parts, shuffle=True, random_state=0).split(np.arange(count)))
 
 
+def likeness(prompts):
+    """The arrays that ``Likeness`` reads."""
+    embed = StaticTable.load().embed
+    seen = [part(text) for text in prompts]
+    vectors = np.stack([embed(text) for text in seen]).astype(float)
+    forms = np.array([look(text) for text in seen])
+    mean = vectors.mean(axis=0)
+    _, _, axes = np.linalg.svd(vectors - mean, full_matrices=False)
+    found = {
+        "mean": mean,
+        "axes": axes[:MEANING].T,
+        "usual": forms.mean(axis=0),
+        "deviation": forms.std(axis=0),
+    }
+    return {name: array.astype(np.float16) for name, array in found.items()}
+
+
 def main():
     argparse.ArgumentParser(description=__doc__).parse_args()
-    prompts, weak, strong, _ = load()
+    prompts, weak, strong, _, _ = load()
     scores = [None] * len(prompts)
     for known, new in folds(len(prompts)):
         model = fit(prompts[known], weak[known], strong[known])
@@ -141,6 +161,7 @@ def main():
     model = fit(prompts, weak, strong, (slope, best_slope), usual=usual)
     fields = {name: getattr(model.weights, name) for name in Weights.__struct_fields__}
     (ROOM / "weights.json").write_text(json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n")
+    np.savez(ROOM / "likeness.npz", **likeness(prompts))
     print(f"slopes {slope:.3f} and {best_slope:.3f}, {len(model.weights.words):,} words")
 
 

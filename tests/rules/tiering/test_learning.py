@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmgw.rules.tiering.learning import Learning
+from llmgw.rules.tiering.likeness import FORM, MEANING, STEPS, WIDTH
 from llmgw.rules.tiering.regression import Regression
 from llmgw.rules.tiering.score import Score, shipped
 
 BIAS = shipped().weights.bias[0]
-WIDTH = 16
 
 numbers = st.floats(-0.3, 0.3)
 features = st.tuples(numbers, numbers, numbers, st.floats(0.0, 1.0))
@@ -34,12 +34,15 @@ def scored(length: float, code: float, words: float, premium: float) -> Score:
     return Score(sum(value for _, value in terms), premium, terms)
 
 
-def topic(random: Random, number: int) -> list[float]:
-    """A vector near one of the axes."""
-    return [random.gauss(0, 0.15) + (1.0 if at == number else 0.0) for at in range(WIDTH)]
+def topic(random: Random, number: int) -> bytes:
+    """A likeness near one of the axes of meaning, of a usual form."""
+    meaning = [random.gauss(0, 0.08) + (1.0 if at == number else 0.0) for at in range(MEANING)]
+    most = max(map(abs, meaning))
+    form = [random.gauss(0, 10) for _ in range(FORM)]
+    return bytes(round(value) & 255 for value in (*(STEPS * each / most for each in meaning), *form))
 
 
-def taught(kind: str, count: int = 200, seed: int = 1) -> tuple[Learning, Random]:
+def taught(kind: str, count: int = 400, seed: int = 1) -> tuple[Learning, Random]:
     """An owner whose local model is perfect on topic 0 and hopeless on topic 1, where the shipped score sees no difference."""
     random = Random(seed)
     learning = Learning(BIAS)
@@ -67,7 +70,7 @@ def test_terms_still_sum_to_the_gain(seen: list[Any], one: Any) -> None:
 def test_nothing_learnt_changes_nothing(one: Any) -> None:
     """Without outcomes the score is the shipped one."""
     score = scored(*one)
-    adjusted = Learning(BIAS).adjust(score, [1.0] * WIDTH)
+    adjusted = Learning(BIAS).adjust(score, b"\1" * WIDTH)
     assert adjusted.gain == pytest.approx(score.gain)
     assert adjusted.premium == pytest.approx(score.premium)
 
@@ -80,14 +83,14 @@ def test_learns_what_the_local_model_is_good_at(kind: str) -> None:
     score = scored(0.0, 0.0, 0.0, 0.8)
     good = [learning.adjust(score, topic(random, 0)).gain for _ in range(20)]
     bad = [learning.adjust(score, topic(random, 1)).gain for _ in range(20)]
-    assert max(good) < 0.15
+    assert max(good) < 0.2
     assert min(bad) > 0.6
     adjusted = learning.adjust(score, topic(random, 1))
     name, value = adjusted.terms[-1]
     assert name.startswith("like ")
     assert name.endswith(" earlier requests")
     assert value > 0.2
-    assert adjusted.modest < 0.3
+    assert adjusted.modest < 0.32
 
 
 def test_far_requests_hear_little_of_it() -> None:
@@ -173,42 +176,6 @@ def test_oldest_vectors_leave_too() -> None:
     assert gone < kept / 5
 
 
-@given(outcomes)
-def test_snapshot_round_trip(seen: list[Any]) -> None:
-    """What is restored scores as what was saved, and saves as it was."""
-    learning = Learning(BIAS)
-    for each, quality, weight in seen:
-        learning.learn(each, quality, None, weight)
-    raw = learning.snapshot()
-    again = Learning.restore(raw, BIAS)
-    score = scored(0.1, 0.0, -0.1, 0.7)
-    assert again.adjust(score) == learning.adjust(score)
-    assert again.kappa == learning.kappa
-    assert again.snapshot() == raw
-
-
-def test_snapshot_keeps_vectors() -> None:
-    """Near outcomes survive, those before the memory was full and after."""
-    pytest.importorskip("numpy", reason="near outcomes need numpy")
-    random = Random(6)
-    learning = Learning(BIAS, 30)
-    score = scored(0.0, 0.0, 0.1, 0.8)
-    for at in range(70):
-        vector = topic(random, at % 4) if at % 3 else None
-        learning.learn(score.features, {"local": float(at % 2)}, vector)
-    again = Learning.restore(learning.snapshot(), BIAS, 30)
-    where = topic(random, 2)
-    assert again.adjust(score, where).gain == pytest.approx(learning.adjust(score, where).gain, abs=1e-6)
-    assert again.snapshot() == learning.snapshot()
-
-
-@pytest.mark.parametrize("raw", [b"", b"nonsense", b"\x82\xa7version\x63\xa7records\x90", b"\xc1"])
-def test_foreign_bytes_are_refused(raw: bytes) -> None:
-    """No snapshot, or one of another version, is a ValueError."""
-    with pytest.raises(ValueError, match="snapshot"):
-        Learning.restore(raw, BIAS)
-
-
 def test_reset_forgets() -> None:
     """After a reset the score is the shipped one again."""
     learning = Learning(BIAS)
@@ -230,11 +197,11 @@ def test_reset_forgets() -> None:
         ({"other": 1.0}, None, 1.0),
         ({"local": 1.0}, None, 0.0),
         ({"local": 1.0}, None, float("inf")),
-        ({"local": 1.0}, [float("nan")], 1.0),
+        ({"local": 1.0}, b"\1" * (WIDTH - 1), 1.0),
     ],
 )
 def test_senseless_outcomes_are_refused(
-    quality: dict[str, float], vector: list[float] | None, weight: float
+    quality: dict[str, float], vector: bytes | None, weight: float
 ) -> None:
     """What is no quality, no weight or no vector is an error and teaches nothing."""
     learning = Learning(BIAS)
@@ -243,24 +210,36 @@ def test_senseless_outcomes_are_refused(
     assert len(learning) == 0
 
 
-def test_another_embedder_starts_anew() -> None:
-    """Vectors of another width replace the old ones; the regression keeps what it learnt."""
+def test_only_what_looks_alike_is_near() -> None:
+    """Of two prompts about the same, the one that looks like those before hears more of them."""
     pytest.importorskip("numpy", reason="near outcomes need numpy")
     learning, random = taught("full")
-    score = scored(0.0, 0.0, 0.0, 0.8)
-    assert len(learning.adjust(score, [1.0] * 8).terms) == len(score.terms)
-    learning.learn(score.features, {"local": 1.0}, [1.0] * 8)
-    assert len(learning.adjust(score, topic(random, 0)).terms) == len(score.terms)
-    assert learning.adjust(score, [1.0] * 8).terms[-1][0] == "like an earlier request"
+    score, alike = scored(0.0, 0.0, 0.0, 0.8), topic(random, 1)
+    other = alike[:MEANING] + bytes([100] * FORM)
+    near, far = (learning.adjust(score, vector).terms[-1][1] for vector in (alike, other))
+    assert near > 0.2
+    assert abs(far) < near / 5
+
+
+def test_vectors_are_worth_having_once_an_outcome_has_one() -> None:
+    """Nothing is near before, nor after a reset."""
+    pytest.importorskip("numpy", reason="near outcomes need numpy")
+    learning = Learning(BIAS)
+    learning.learn((0.0, 0.0, 0.0, 0.5), {"local": 1.0})
+    assert not learning.near
+    learning.learn((0.0, 0.0, 0.0, 0.5), {"local": 1.0}, topic(Random(1), 0))
+    assert learning.near
+    learning.reset()
+    assert not learning.near
 
 
 def test_adjusting_with_a_full_memory_is_below_a_millisecond() -> None:
-    """5,000 outcomes of 128 dimensions: some 0.1 ms of processor time (1 ms here, for a loaded machine)."""
+    """5,000 outcomes: some 0.2 ms of processor time (1 ms here, for a loaded machine)."""
     pytest.importorskip("numpy", reason="near outcomes need numpy")
     random = Random(8)
     learning = Learning(BIAS)
     score = scored(0.1, 0.0, 0.1, 0.7)
-    vector = [random.gauss(0, 1) for _ in range(128)]
+    vector = topic(random, 3)
     for at in range(5_000):
         learning.learn(score.features, {"local": float(at % 2)}, vector)
     learning.adjust(score, vector)
