@@ -178,7 +178,7 @@ async def _ask(
         if rival is not None:
             answer = await rival.first(gateway, call, attempt, answer)
         if call.flight is not None:
-            answer = call.flight.listen(answer, destination, crossing, stream=stream)
+            answer = call.flight.listen(answer, attempt, crossing, stream=stream)
         if stream:
             await pass_stream(gateway, call, attempt, answer, crossing, final=final)
         else:
