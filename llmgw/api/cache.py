@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from llmgw.api.operations import MAX_BODY, Access, Operation, answer
 from llmgw.domain.cache import Selector
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from llmgw.domain.identity import Key
     from llmgw.gates.caches import Caches
     from llmgw.gates.state import Gateway
-    from llmgw.storage.answers import AnswerStore
 
 log = logging.getLogger("llmgw.cache")
+
+
+Words = Annotated[str, Meta(min_length=1, max_length=4096)]
+"""An empty one would fit every answer."""
 
 
 class Event(Struct, forbid_unknown_fields=True):
@@ -35,12 +38,12 @@ class Event(Struct, forbid_unknown_fields=True):
 
     event: Literal["git_commit", "manual"]
     commit: str = ""
-    files: tuple[str, ...] | None = None
-    tenant: str | None = None
-    tag: str | None = None
-    model: str | None = None
+    files: tuple[Words, ...] | None = None
+    tenant: Words | None = None
+    tag: Words | None = None
+    model: Words | None = None
     older_than: str | None = None
-    text: str | None = None
+    text: Words | None = None
 
 
 class Invalidated(Struct, frozen=True):
@@ -106,23 +109,22 @@ def _selector(key: Key, event: Event) -> Selector:
 async def _forget(caches: Caches, selector: Selector) -> int:
     """Remove through the thread that writes, after everything that waits for it."""
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[int] = loop.create_future()
+    done: asyncio.Future[None] = loop.create_future()
+    counts: list[int] = []
 
-    def remove(store: AnswerStore) -> None:
-        try:
-            loop.call_soon_threadsafe(_tell, done, store.remove(selector), None)
-        except Exception as error:  # noqa: BLE001 (whatever it is, somebody waits)
-            loop.call_soon_threadsafe(_tell, done, 0, error)
+    def tell(error: Exception | None) -> None:
+        loop.call_soon_threadsafe(_tell, done, error)
 
-    if not caches.keeper.submit(remove):
+    if not caches.keeper.submit(lambda store: counts.append(store.remove(selector)), after=tell):
         raise Unavailable("the cache has too much to write", hint="try again", code="storage_unavailable")
-    return await done
+    await done
+    return counts[0]
 
 
-def _tell(done: asyncio.Future[int], count: int, error: Exception | None) -> None:
+def _tell(done: asyncio.Future[None], error: Exception | None) -> None:
     if done.cancelled():  # whoever asked has gone
         return
     if error is None:
-        done.set_result(count)
+        done.set_result(None)
     else:
         done.set_exception(error)

@@ -86,6 +86,8 @@ def _route(
             return tell(request, error)
         except ClientGone:
             return Response(status_code=499)
+        except UnicodeDecodeError:
+            return tell(request, BadRequest("it is not text in UTF-8"))
         except (OverflowError, RecursionError):
             return tell(request, BadRequest("something in it is too large, or nested too deeply"))
         except Exception:

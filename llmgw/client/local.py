@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from llmgw.config.paths import Paths
-    from llmgw.storage.answers import AnswerStore
 
 
 def desk(paths: Paths, offer: Callable[[], Offer], process: Callable[[], Process]) -> Desk:
@@ -29,7 +28,12 @@ def desk(paths: Paths, offer: Callable[[], Offer], process: Callable[[], Process
 
         settings = effective_config(paths)
         zone = settings.server.timezone
-        return Declared(timezone=zone, limits=default_limits(settings), keys=settings.keys.defaults)
+        return Declared(
+            timezone=zone,
+            limits=default_limits(settings),
+            keys=settings.keys.defaults,
+            cache=settings.cache,
+        )
 
     return Desk(paths.database, _whoever(), declared=declared, offer=offer, process=process)
 
@@ -58,15 +62,6 @@ def database(paths: Paths) -> Iterator[Database]:
     """The file itself; it is made where there is none."""
     with Database.open(paths.database) as opened:
         yield opened
-
-
-@contextmanager
-def answers(paths: Paths) -> Iterator[AnswerStore]:
-    """Remembered answers; the file is made where there is none."""
-    from llmgw.storage.answers import AnswerStore  # noqa: PLC0415  other commands do without its compressor
-
-    with AnswerStore.open(paths.cache) as store:
-        yield store
 
 
 def _whoever() -> str:

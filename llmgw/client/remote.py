@@ -82,7 +82,7 @@ class Remote:
         """
         fields: dict[str, Any] = msgspec.to_builtins(ask)
         given = {name: value for name, value in fields.items() if value is not None}
-        path = FIELD.sub(lambda match: quote(given.pop(match[1]), safe=""), ask.at.path)
+        path = FIELD.sub(lambda match: quote(str(given.pop(match[1])), safe=""), ask.at.path)
         if ask.at.in_query:
             reply = self._send(
                 ask.at.method, path, params={name: _query(each) for name, each in given.items()}

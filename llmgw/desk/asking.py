@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
+from llmgw.config.caching import Cache
 from llmgw.config.zones import read_zone
 from llmgw.domain.clock import SYSTEM_CLOCK, Clock
 from llmgw.storage.control import Control
@@ -63,6 +64,7 @@ class Declared(NamedTuple):
     timezone: str
     limits: tuple[Limit, ...]
     keys: KeyDefaults
+    cache: Cache = Cache()
 
 
 class Offer(NamedTuple):

@@ -13,6 +13,7 @@ from llmgw.desk.budgets import (
     ResetBudgets,
     SetBudget,
 )
+from llmgw.desk.caches import ClearCache, ListEntries, PinEntries, ShowCache, ShowEntry, VerifyCache
 from llmgw.desk.keys import ChangeKey, CreateKey, ListKeys, RevokeKey, RotateKey, ShowKey
 from llmgw.desk.kills import LiftKill, ListKills, ThrowKill
 from llmgw.desk.limits import ListLimits, RemoveLimits, SetLimits
@@ -59,6 +60,12 @@ ASKS: tuple[type[Ask[Any]], ...] = (
     SimulateRoutes,
     MeasureRegret,
     ForgetOutcomes,
+    ShowCache,
+    ListEntries,
+    ShowEntry,
+    ClearCache,
+    PinEntries,
+    VerifyCache,
     ListModels,
     ListProviders,
 )

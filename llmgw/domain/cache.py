@@ -20,8 +20,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     but the wording of the last user turn. ``tags`` is canonical: sorted, comma separated. ``kind`` says how long it
     lives: ``usual``, ``deterministic`` or ``dated``. ``cost`` is what the original call cost (None: unknown),
     ``saved`` what its hits have saved so far, ``latency_us`` how long the original call took. ``size`` is stored
-    bytes, ``group`` joins entries whose answers mean the same (0: a group of its own). ``id`` is 0 before it is
-    stored.
+    bytes. ``id`` is 0 before it is stored.
     """
 
     id: int = 0
@@ -47,7 +46,6 @@ class Entry(Struct, frozen=True, kw_only=True):
     saved: NanoUSD = 0
     latency_us: int = 0
     usage: Usage = Usage()
-    group: int = 0
 
 
 class Wire(Struct, frozen=True):
@@ -60,15 +58,11 @@ class Wire(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """An entry with its answer in neutral words, and the bytes of it where they passed through untranslated.
-
-    ``bytes`` is how much of memory that takes, about.
-    """
+    """An entry with its answer in neutral words, and the bytes of it where they passed through untranslated."""
 
     entry: Entry
     answer: ChatAnswer
     wire: Wire | None = None
-    bytes: int = 0
 
 
 class Selector(Struct, frozen=True, kw_only=True):

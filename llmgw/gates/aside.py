@@ -44,10 +44,13 @@ def make_plain(call: Call, body: bytes, **members: Raw) -> None:
     call.peek = call.dialect.peek(call.body)
 
 
-async def ask_again(gateway: Gateway, call: Call) -> Call | None:
-    """Send an answered call upstream, tagged as an audit; None when nobody answered, as where a budget is short."""
+async def ask_again(gateway: Gateway, call: Call, stamp: int) -> Call | None:
+    """Send an answered call upstream, tagged as an audit; None when nobody answered, as where a budget is short.
+
+    ``stamp`` is the mark of the caches' file now.
+    """
     own = aside(gateway, call, call.surface, call.peek)
-    own.body, own.route, own.known, own.flight = call.body, call.route, call.known, Flight(own)
+    own.body, own.route, own.known, own.flight = call.body, call.route, call.known, Flight(own, stamp)
     own.tags = ",".join(sorted({*filter(None, call.tags.split(",")), AUDIT}))
     try:
         admit(gateway, own)

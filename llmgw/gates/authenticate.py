@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -101,5 +102,11 @@ def authenticate(gateway: Gateway, call: Call) -> None:
     call.key = key = gateway.keys.find(token, call.started_at)
     header = call.headers.get(b"x-llmgw-tag")
     if header is not None or key.tags:
-        asked = (header or b"").decode("latin-1").split(",")
-        call.tags = ",".join(sorted({tag.strip()[:64] for tag in (*key.tags, *asked[:16]) if tag.strip()}))
+        call.tags = _tags(key.tags, header or b"")
+
+
+@lru_cache(1024)
+def _tags(own: tuple[str, ...], header: bytes) -> str:
+    """The tags of a key and those that a header asks for, in canonical form."""
+    asked = header.decode("latin-1").split(",")
+    return ",".join(sorted({tag.strip()[:64] for tag in (*own, *asked[:16]) if tag.strip()}))

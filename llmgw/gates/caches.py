@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
+from contextlib import suppress
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from llmgw.domain.cache import PROMPT_LENGTH, Entry, Stored, Wire
-from llmgw.domain.chat import ChatAnswer
+from llmgw.domain.cache import PROMPT_LENGTH
+from llmgw.domain.clock import Nanoseconds
 from llmgw.domain.money import NanoUSD
-from llmgw.domain.route import Target, Tier
+from llmgw.domain.route import Target
 from llmgw.errors import GatewayError
 from llmgw.rules import caching
 from llmgw.rules.fingerprint import Asked, Unclear, fingerprint, read
 
 if TYPE_CHECKING:
-    from llmgw.domain.cache import Replay
-    from llmgw.domain.clock import Nanoseconds
+    from collections.abc import Callable
+
+    from llmgw.domain.cache import Replay, Stored
     from llmgw.gates.idempotency import Twin
     from llmgw.gates.joining import Flight
     from llmgw.gates.semantics import Semantics
     from llmgw.gates.state import Call, Gateway
+    from llmgw.providers.base import CallerDialect, Peek
     from llmgw.rules.caching import Rules
     from llmgw.storage.answers import AnswerStore
     from llmgw.storage.keeper import Keeper
+    from llmgw.storage.stamp import Stamp
 
 log = logging.getLogger("llmgw.cache")
 
-REMEMBERED = 4096
-"""Bodies whose fingerprint is kept; past that the memory starts again."""
+REMEMBERED = 8 << 20
+"""Bytes of what is known of bodies that is kept; past that the memory starts again."""
+
+OVERHEAD = 640
+"""Bytes that a reply at hand takes besides its own, and so does what is known of a body; measured, and a little more."""
+
+CALLERS = ("openai_chat", "anthropic")
+FORMS = tuple(bytes([number]) for number in range(3 * len(CALLERS)))
+"""Dialects and forms of replies: plain, streamed, and streamed with its usage."""
+
+SMALL_BODY = 4096
+MOST_PEEKS = 1024
+"""Bodies, and how long ones, of which is kept what the gates need to know; past that the memory starts again."""
+UNHEARD = (None, None)
+
+LARGE_BODY = 96 << 10
+"""Bytes of a request from which on reading it would hold the event loop up."""
 
 LARGEST_BODY = 4 << 20
 """Bytes of a request beyond which reading it costs more than a hit may save."""
@@ -40,44 +60,61 @@ APART = (b"anthropic-beta", b"anthropic-version", b"openai-beta")
 """Headers that travel on to a target and may change what it answers."""
 
 Memo = tuple[object, ...]
+T = TypeVar("T")
 
 
-class Known(Struct, frozen=True):
+class Known(Struct, frozen=True, gc=False):
     """What is known of a request: how the caches call it, why they pass it by (empty: they do not), its kind.
 
-    ``file`` is the path of the file it is about, where its ``context`` names one.
+    ``form`` is the dialect and form that its answer is to have, ``file`` the path of the file it is about, where its
+    ``context`` names one.
     """
 
     asked: Asked
     passes_by: str
     kind: str
+    form: bytes = b""
     file: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that this takes, about."""
+        return OVERHEAD + 2 * len(self.asked.prompt)
 
 
 UNREADABLE = Known(Asked(b"", b"", "", False), "unclear", "")
 
 
-class Held(Struct):
-    """An answer at hand: its entry and replies ready to send by dialect and form, which take ``size`` bytes."""
+class Origin(Struct, frozen=True):
+    """Where answers came from, as each reply and each row repeats it."""
 
-    entry: Entry
-    answer: ChatAnswer
-    wire: Wire | None
     target: Target
-    size: int
-    replies: dict[object, bytes] = field(default_factory=dict)
-    premium_cost: NanoUSD | None = None
+    tried: dict[str, Any]
+    headers: tuple[tuple[bytes, bytes], ...]
 
 
-def held(stored: Stored) -> Held:
-    """An answer at hand, with no reply ready yet."""
-    entry = stored.entry
-    target = Target(entry.provider, entry.model, Tier(entry.tier))
-    return Held(entry, stored.answer, stored.wire, target, stored.bytes)
+class Held(Struct, frozen=True, gc=False):
+    """A reply at hand in one dialect and form, with places for an id and a time; good ``until`` then.
+
+    There may be very many of them: the collector need not look at any.
+    """
+
+    entry: int
+    origin: Origin
+    reply: bytes
+    created_at: Nanoseconds
+    until: Nanoseconds
+    cost: NanoUSD
+    premium_cost: NanoUSD | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that this takes, about."""
+        return OVERHEAD + len(self.reply)
 
 
 class Memory:
-    """Answers at hand, the least recently used of which go when there are more bytes than allowed."""
+    """Replies at hand by fingerprint and form, the least recently used of which go when there are more bytes than allowed."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -91,20 +128,13 @@ class Memory:
         return held
 
     def put(self, name: bytes, held: Held) -> None:
-        """Hold an answer, or count again what one takes."""
         self.drop(name)
-        if held.size <= self._most:
+        size = held.size
+        if size <= self._most:
             self._held[name] = held
-            self._size += held.size
+            self._size += size
         while self._size > self._most:
             self._size -= self._held.popitem(last=False)[1].size
-
-    def grow(self, name: bytes, held: Held, size: int) -> None:
-        """An answer at hand takes more room than before."""
-        if self._held.get(name) is held:
-            self.drop(name)
-            held.size += size
-            self.put(name, held)
 
     def drop(self, name: bytes) -> None:
         held = self._held.pop(name, None)
@@ -121,8 +151,9 @@ class Caches:
 
     def __init__(
         self,
-        store: AnswerStore,
+        open_store: Callable[[], AnswerStore],
         keeper: Keeper,
+        stamp: Stamp,
         *,
         rules: Rules,
         exact: bool,
@@ -131,11 +162,10 @@ class Caches:
         idempotency_ttl: Nanoseconds,
         memory_bytes: int,
     ) -> None:
-        """``store`` is for reading on the event loop; ``idempotency_ttl`` is 0 where keys count for nothing.
+        """``open_store`` opens a store for reading on the event loop; ``idempotency_ttl`` is 0 where keys count for nothing.
 
         ``exact`` says whether equal requests are answered from memory, ``remembers`` whether answers are kept at all.
         """
-        self.store = store
         self.keeper = keeper
         self.rules = rules
         self.exact = exact
@@ -154,7 +184,12 @@ class Caches:
         self.semantic: Semantics | None = None
         """None where wordings count."""
         self._known: dict[Memo, Known] = {}
-        self._stamp = store.stamp.read()
+        self._known_size = 0
+        self._peeks: dict[bytes, tuple[CallerDialect | None, Peek | None]] = {}
+        self._open = open_store
+        self._store: AnswerStore | None = None
+        self._marks = stamp
+        self._stamp = stamp.read()
         self._trouble = ""
 
     @property
@@ -162,11 +197,67 @@ class Caches:
         """Why the caches do not work, in words; empty when they do."""
         return self._trouble or self.keeper.trouble
 
-    def known(self, gateway: Gateway, call: Call) -> Known:
-        """What is known of a call's request; a body that came before costs one hash."""
-        headers = call.headers
+    @property
+    def stamp(self) -> int:
+        """The mark of the file, which moves whenever answers are forgotten."""
+        return self._marks.read()
+
+    async def follow(self) -> None:
+        """Open the file where that is still to be done, or it is another one now; to be called every second or so."""
+        with suppress(OSError):
+            self._marks.renew()
+        if self._store is not None and self._store.misplaced:
+            self._let_go()
+        if self._store is None:
+            try:
+                self._store = await asyncio.to_thread(self._open)
+            except GatewayError as error:
+                self._fail(error)
+            else:
+                self._trouble = ""
+
+    def read(self, look: Callable[[AnswerStore], T | None]) -> T | None:
+        """What the file has; None where it cannot be read."""
+        store = self._store
+        if store is None:
+            return None
+        try:
+            found = look(store)
+        except GatewayError as error:
+            self._fail(error)
+            return None
+        self._trouble = ""
+        return found
+
+    def _fail(self, error: GatewayError) -> None:
+        if not self._trouble:
+            log.warning("the cache cannot be read: %s", error.message)
+        self._trouble = error.message
+        if self._store is not None and not self._store.misplaced:
+            self.keeper.suspect(error)
+
+    def peek(self, call: Call) -> Peek | None:
+        """What was learnt of the very same body when it was answered from memory."""
+        body = call.body
+        if len(body) > SMALL_BODY:
+            return None
+        dialect, peek = self._peeks.get(body, UNHEARD)
+        return peek if dialect is call.dialect else None
+
+    def repeats(self, call: Call) -> None:
+        """A body comes again and again: what the gates need to know of it is kept."""
+        if len(call.body) <= SMALL_BODY and call.body not in self._peeks:
+            if len(self._peeks) >= MOST_PEEKS:
+                self._peeks.clear()
+            self._peeks[call.body] = call.dialect, call.peek
+
+    async def known(self, gateway: Gateway, call: Call) -> Known:
+        """What is known of a call's request; a body that came before costs one hash, a large one is read in a thread."""
+        headers, body = call.headers, call.body
+        if len(body) > LARGE_BODY:
+            return await asyncio.to_thread(_know, gateway, call, self.rules)
         memo = (
-            blake2b(call.body, digest_size=16).digest(),
+            blake2b(body, digest_size=16).digest(),
             call.key.tenant,
             call.dialect.name,
             call.route.targets,
@@ -176,54 +267,66 @@ class Caches:
         known = self._known.get(memo)
         if known is None:
             known = _know(gateway, call, self.rules)
-            if len(self._known) >= REMEMBERED:
+            self._known_size += known.size
+            if self._known_size > REMEMBERED:
                 self._known.clear()
+                self._known_size = known.size
             self._known[memo] = known
         return known
 
-    def find(self, name: bytes, now: Nanoseconds) -> Held | None:
-        """The answer of that fingerprint, at hand or from the file."""
-        stamp = self.store.stamp.read()
+    def at_hand(self, name: bytes, form: bytes, now: Nanoseconds) -> Held | None:
+        """The reply to that fingerprint which is ready to send in that form."""
+        stamp = self.stamp
         if stamp != self._stamp:
             self._stamp = stamp
             self.memory.clear()
-        found = self.memory.get(name)
-        if found is not None:
-            if found.entry.expires_at > now or found.entry.pinned:
-                return found
-            self.memory.drop(name)
-        try:
-            stored = self.store.find(name, now)
-        except GatewayError as error:
-            if not self._trouble:
-                log.warning("the cache cannot be read: %s", error.message)
-            self._trouble = error.message
+        found = self.memory.get(name + form)
+        if found is not None and found.until <= now:
+            self.memory.drop(name + form)
             return None
-        self._trouble = ""
-        if stored is None:
-            return None
-        found = held(stored)
-        self.memory.put(name, found)
         return found
 
+    def stored(self, name: bytes, now: Nanoseconds) -> Stored | None:
+        """The answer to that fingerprint in the file."""
+        return self.read(lambda store: store.find(name, now))
+
+    def forget(self, name: bytes) -> None:
+        """Let go of the replies to a fingerprint, which get a new answer."""
+        for form in FORMS:
+            self.memory.drop(name + form)
+
     def close(self) -> None:
-        self.keeper.close()
-        self.store.close()
+        """Let go of the file; the keeper is closed on its own."""
+        self._let_go()
+        self._marks.close()
+
+    def _let_go(self) -> None:
+        self.memory.clear()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
 
 def _know(gateway: Gateway, call: Call, rules: Rules) -> Known:
     if len(call.body) > LARGEST_BODY:
         return UNREADABLE
+    apart = [call.key.tenant, *_routes(gateway, call), *_headers(call)]
     try:
         tree = read(call.body)
+        asked = fingerprint(call.dialect.name, tree, apart)
     except (Unclear, ValueError, RecursionError):
         return UNREADABLE
-    apart = [call.key.tenant, *_routes(gateway, call), *_headers(call)]
-    asked = fingerprint(call.dialect.name, tree, apart)
     asked = asked._replace(
         prompt=asked.prompt[: PROMPT_LENGTH + 1]
     )  # what is remembered of many must be small
-    return Known(asked, caching.passes_by(tree, rules), caching.kind_of(tree), _file(tree.get("context")))
+    passes_by, kind = caching.passes_by(tree, rules), caching.kind_of(tree)
+    return Known(asked, passes_by, kind, form_of(call), _file(tree.get("context")))
+
+
+def form_of(call: Call) -> bytes:
+    """In which dialect and form a call is to be answered."""
+    peek = call.peek
+    return FORMS[3 * CALLERS.index(call.dialect.name) + peek.stream * (1 + peek.include_usage)]
 
 
 def _file(context: object) -> str:

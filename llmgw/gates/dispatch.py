@@ -207,9 +207,9 @@ async def _ask(
                 return
             answer = passed
         if call.flight is not None:
-            answer = call.flight.listen(answer, destination, crossing, stream=stream)
+            answer = call.flight.listen(answer, attempt, crossing, stream=stream)
         if call.sample is not None:
-            answer = call.sample.listen(answer, destination, crossing, stream=stream)
+            answer = call.sample.listen(answer, attempt, crossing, stream=stream)
         if stream:
             await pass_stream(gateway, call, attempt, answer, crossing, final=final)
         else:

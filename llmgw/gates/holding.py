@@ -157,7 +157,7 @@ async def pass_kept(gateway: Gateway, call: Call, kept: Kept) -> None:
     answer: Answer = Replayed(kept.chunks, kept.status, kept.headers)
     stream = call.peek.stream
     if call.flight is not None:
-        answer = call.flight.listen(answer, attempt.destination, crossing, stream=stream)
+        answer = call.flight.listen(answer, attempt, crossing, stream=stream)
     if stream:
         await pass_stream(gateway, call, attempt, answer, crossing, final=True)
     else:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from llmgw.domain.cache import Replay
 from llmgw.domain.ledger import CacheVerdict
-from llmgw.errors import BadRequest, Conflict, GatewayError
+from llmgw.errors import BadRequest, Conflict
 from llmgw.gates.reply import own_headers, send_whole
 from llmgw.gates.settle import record
+from llmgw.storage.replays import keep_replay, read_replay
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from llmgw.gates.caches import Caches
     from llmgw.gates.state import Call, Gateway
-    from llmgw.storage.answers import AnswerStore
 
 LONGEST = 255
 """Characters of a key."""
@@ -98,10 +98,7 @@ async def repeat(gateway: Gateway, call: Call, caches: Caches, key: str) -> bool
         await asyncio.shield(twin.done)
     kept = caches.replays.get(scope)
     if kept is None:
-        try:
-            kept = caches.store.replay(scope, call.started_at)
-        except GatewayError:  # which the keeper tells of when it cannot write
-            kept = None
+        kept = caches.read(lambda store: read_replay(store, scope, call.started_at))
     if kept is None:
         call.twin = caches.twins[scope] = Twin(call, scope, body_hash)
         call.send = call.twin.send
@@ -134,13 +131,10 @@ def end(caches: Caches, call: Call, loop: asyncio.AbstractEventLoop) -> None:
     if kept is not None:
         caches.replays[kept.scope] = kept
 
-        def write(store: AnswerStore) -> None:
-            try:
-                store.keep_replay(kept)
-            finally:
-                loop.call_soon_threadsafe(caches.replays.pop, kept.scope, None)
+        def forget(_: Exception | None) -> None:
+            loop.call_soon_threadsafe(caches.replays.pop, kept.scope, None)
 
-        if not caches.keeper.submit(write, len(kept.body)):
+        if not caches.keeper.submit(lambda store: keep_replay(store, kept), len(kept.body), forget):
             del caches.replays[kept.scope]
     del caches.twins[twin.scope]
     if not twin.done.done():

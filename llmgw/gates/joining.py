@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from llmgw.domain.chat import Ended, Failed, Started
+from llmgw.domain.chat import Ended, Failed, FinishReason, Started
 from llmgw.domain.ledger import CacheVerdict
 from llmgw.errors import UpstreamFailed
 from llmgw.gates.listening import read_answer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from llmgw.domain.chat import ChatAnswer, Event
     from llmgw.gates.exchange import Exchange
-    from llmgw.gates.state import Call, Destination, Gateway
+    from llmgw.gates.state import Attempt, Call, Destination, Gateway
     from llmgw.providers.base import Answer, Headers
 
 LARGEST = 4 << 20
@@ -34,10 +34,16 @@ class Flight:
     Followers see bytes once the leader's own caller has them, so that what a failed attempt left is never seen.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, stamp: int = 0) -> None:
+        """``stamp`` is the mark of the caches' file when the call began, for one that may be joined or remembered."""
         self.call = call
+        self.stamp = stamp
         self.destination: Destination | None = None
         self.crossing: Exchange | None = None
+        self.limit: int | None = None
+        """The output tokens that the gateway allowed this caller, who named no limit, for its budget's sake."""
+        self.watched = False
+        """Whether a hard budget of this caller may end the stream."""
         self.stream = call.peek.stream
         self.over = False
         self.followers = 0
@@ -49,6 +55,7 @@ class Flight:
         self._seen = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._answer: ChatAnswer | None = None
+        self._attempt: Attempt | None = None
 
     @property
     def whole(self) -> bool:
@@ -59,11 +66,41 @@ class Flight:
     def chunks(self) -> list[bytes]:
         return self._chunks
 
-    def listen(self, answer: Answer, destination: Destination, crossing: Exchange, *, stream: bool) -> Answer:
+    def listen(self, answer: Answer, attempt: Attempt, crossing: Exchange, *, stream: bool) -> Answer:
         """An attempt's answer, recorded as it is read; an earlier attempt's record is forgotten."""
-        self.destination, self.crossing, self.stream = destination, crossing, stream
+        self.destination, self.crossing, self.stream = attempt.destination, crossing, stream
+        self.limit, self.watched = attempt.most_output, attempt.grow_at is not None
         self._chunks, self._dropped, self.size, self._seen = [], 0, 0, 0
-        return _Recorded(answer, self)
+        self._attempt = attempt
+        return _Recorded(answer, self, attempt)
+
+    def heard(self, attempt: Attempt) -> bool:
+        """Whether it is this attempt that is recorded."""
+        return self._attempt is attempt
+
+    @property
+    def private(self) -> bool:
+        """Whether what comes is this caller's alone.
+
+        Its request lost something on the way, or its own budget has sent it to a target that the route does not name.
+        """
+        destination, crossing, call = self.destination, self.crossing, self.call
+        if destination is None or crossing is None:
+            return False
+        return bool(crossing.dropped or call.trimmed) or destination.target not in call.route.targets
+
+    def live_for(self, call: Call) -> bool:
+        """Whether a follower may have the stream as it comes: nothing ends it that would not end the follower's own."""
+        led = self.call
+        return self.limit is None and (not self.watched or (led.key.id, led.tags) == (call.key.id, call.tags))
+
+    def shortened(self, answer: ChatAnswer) -> bool:
+        """Whether the limit that the gateway set for this caller may have ended the answer."""
+        if self.limit is None:
+            return False
+        usage = answer.usage
+        ended = any(choice.finish_reason == FinishReason.LENGTH for choice in answer.choices)
+        return ended or usage is None or usage.output_tokens >= self.limit
 
     def add(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
@@ -105,6 +142,11 @@ class Flight:
             else:
                 await self._moved()
 
+    async def begun(self) -> None:
+        """Wait until the first byte may be passed on, or none ever comes."""
+        while not (self._seen or self.over):
+            await self._moved()
+
     async def landed(self) -> None:
         """Wait until nothing more comes."""
         while not self.over:
@@ -139,9 +181,10 @@ class Flight:
 class _Recorded:
     """An answer that a flight listens to."""
 
-    def __init__(self, answer: Answer, flight: Flight) -> None:
+    def __init__(self, answer: Answer, flight: Flight, attempt: Attempt) -> None:
         self._answer = answer
         self._flight = flight
+        self._attempt = attempt
         self.status = answer.status
         self.close = answer.close
 
@@ -151,13 +194,15 @@ class _Recorded:
 
     async def read(self) -> bytes:
         body = await self._answer.read()
-        self._flight.add(body)
+        if self._flight.heard(self._attempt):
+            self._flight.add(body)
         return body
 
     async def chunk(self) -> bytes | None:
-        self._flight.publish()  # whoever asks for more has passed on what came before
+        if self._flight.heard(self._attempt):
+            self._flight.publish()  # whoever asks for more has passed on what came before
         chunk = await self._answer.chunk()
-        if chunk is not None:
+        if chunk is not None and self._flight.heard(self._attempt):
             self._flight.add(chunk)
         return chunk
 

@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from llmgw.domain.cache import Sighting
+from llmgw.domain.cache import PROMPT_LENGTH, Sighting
 from llmgw.domain.chat import Text
 from llmgw.domain.clock import Nanoseconds
+from llmgw.rules.fingerprint import Asked
+from llmgw.rules.rewording import may_reword
 from llmgw.rules.similarity.decision import Neighbour
 from llmgw.rules.similarity.equivalence import equivalent
 from llmgw.rules.similarity.judge import Judge, Verdict
 from llmgw.rules.similarity.turn import read
-from llmgw.storage.vectors import VectorIndex
+from llmgw.storage.vectors import VectorIndex, code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from llmgw.domain.cache import Entry
     from llmgw.domain.chat import ChatAnswer
     from llmgw.storage.meanings import Meanings, Remembered
     from llmgw.storage.vectors import Code, Near, Vector
@@ -38,6 +41,8 @@ ANSWER = 1000
 """Characters of an answer that are embedded to compare it."""
 TURNS = 1024
 """Turns that are kept read."""
+AT_ONCE = 16
+"""Entries that get their vectors in one go."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -89,6 +94,8 @@ class Judging:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._learnt: set[str] = set()
         self._rounds = 0
+        self._read_up_to = 0
+        self._dropped = 0
         self._stamp = meanings.store.stamp.read()
         self._load()
 
@@ -100,6 +107,27 @@ class Judging:
             if row.embedder == self._kind and row.vector is not None:
                 vectors[self._kind] = np.frombuffer(row.vector, np.int8)
             self.index.add(row.context, row.entry, **vectors)
+
+    def unread(
+        self, now: Nanoseconds, embed: Callable[[str], Vector]
+    ) -> list[tuple[int, bytes, Code]] | None:
+        """The next few entries without vectors, with their context and what ``embed`` makes of their prompts.
+
+        They were stored while nobody looked, by another table, or lost theirs to damage. None when there are no more.
+        """
+        meanings = self.meanings
+        if self._dropped != meanings.dropped:
+            self._dropped, self._read_up_to = meanings.dropped, 0
+        found = meanings.unread(self._read_up_to, self._mark, AT_ONCE)
+        made = []
+        for entry, fingerprint in found:
+            self._read_up_to = entry
+            stored = meanings.store.find(fingerprint, now)
+            if stored is not None and may_reword(asked := asked_of(stored.entry)):
+                row = code(embed(asked.prompt))
+                meanings.keep(entry, self._mark, row.tobytes(), self._kind, None)
+                made.append((entry, asked.context, row))
+        return made if found else None
 
     def prompts(self, entries: list[int]) -> list[str]:
         """The wording of entries' prompts."""
@@ -191,8 +219,8 @@ class Judging:
         """A judge's name in the file: what one embedder's cosines taught says nothing about another's."""
         return f"{self._kind} {tenant}"
 
-    def settle(self, counts: Counter[tuple[str, str]]) -> set[int] | None:
-        """Write down counts and what was learnt; the entries in the file, None where that is not worth asking again."""
+    def settle(self, counts: Counter[tuple[str, str]], there: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """Write down counts and what was learnt; of the entries ``there`` are those that have gone from the file."""
         meanings = self.meanings
         counts, self._counts = counts + self._counts, Counter()
         meanings.count(counts)
@@ -201,15 +229,21 @@ class Judging:
             self._learnt.clear()
             meanings.keep_judges(states)
         stamp, self._rounds = meanings.store.stamp.read(), self._rounds + 1
-        if stamp == self._stamp and self._rounds % LOOK_EVERY:
-            return None
+        if there is None or (stamp == self._stamp and self._rounds % LOOK_EVERY):
+            return np.zeros(0, np.int64)
         self._stamp = stamp
-        return set(meanings.entries())
+        return np.setdiff1d(there, np.fromiter(meanings.entries(), np.int64))
 
     def end(self, counts: Counter[tuple[str, str]]) -> None:
         """The last word."""
-        self.settle(counts)
+        self.settle(counts, None)
         self.meanings.store.close()
+
+
+def asked_of(entry: Entry) -> Asked:
+    """What an entry was asked as: it has a wording of its own where its context is less than all of it."""
+    reworded = entry.context != entry.fingerprint and len(entry.prompt) < PROMPT_LENGTH
+    return Asked(entry.fingerprint, entry.context, entry.prompt, reworded)
 
 
 def text_of(answer: ChatAnswer) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from llmgw.errors import GatewayError, Internal
 from llmgw.gates.authenticate import authenticate
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llmgw.pipeline")
 
-LISTEN_AFTER = 0.02
-"""Seconds until a call begins to listen for its caller hanging up."""
+LISTEN_AFTER = 0.01
+"""Seconds, or up to twice as many, until a call begins to listen for its caller hanging up."""
 
 
 async def run(gateway: Gateway, call: Call) -> None:
@@ -38,7 +38,7 @@ async def run(gateway: Gateway, call: Call) -> None:
         admit(gateway, call)
         await read(gateway, call)
         break_loop(gateway, call)
-        watch = _Watch(call)
+        watch = _Watch(call, gateway.killswitch.running.get(call))
         await throttle(gateway, call)
         await route(gateway, call)
         await permit(gateway, call)
@@ -100,20 +100,40 @@ class _Watch:
     listening costs more than anything else in this file.
     """
 
-    __slots__ = ("_call", "_listener", "_running", "_timer", "gone")
+    __slots__ = ("_call", "_listener", "_over", "_running", "gone")
 
-    def __init__(self, call: Call) -> None:
+    _waiting: ClassVar[dict[asyncio.AbstractEventLoop, tuple[list[_Watch], list[_Watch]]]] = {}
+    """By event loop: those that begin to listen next, and those after them, so that not each needs a timer."""
+
+    def __init__(self, call: Call, running: asyncio.Task[None] | None) -> None:
+        """``running`` is the task to cancel."""
         self._call = call
         self._listener: asyncio.Task[None] | None = None
-        loop = asyncio.get_running_loop()
-        self._running = asyncio.current_task(loop)
-        self._timer = loop.call_later(LISTEN_AFTER, self._begin, loop)
+        self._running = running
+        self._over = False
         self.gone = False
+        loop = asyncio.get_running_loop()
+        waiting = self._waiting.get(loop)
+        if waiting is None:
+            waiting = self._waiting[loop] = [], []
+            loop.call_later(LISTEN_AFTER, self._begin, loop)
+        waiting[1].append(self)
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._listener = loop.create_task(self._listen())
+    @classmethod
+    def _begin(cls, loop: asyncio.AbstractEventLoop) -> None:
+        due, next_ = cls._waiting.pop(loop)
+        if next_:
+            cls._waiting[loop] = next_, []
+            loop.call_later(LISTEN_AFTER, cls._begin, loop)
+        for watch in due:
+            watch.listen(loop)
 
-    async def _listen(self) -> None:
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to, unless the call is over."""
+        if not self._over:
+            self._listener = loop.create_task(self._hear())
+
+    async def _hear(self) -> None:
         while (await self._call.receive())["type"] != "http.disconnect":
             pass
         if self._running is not None and not self._call.finished:
@@ -129,7 +149,7 @@ class _Watch:
             self._running.cancel()
 
     def end(self) -> None:
-        self._timer.cancel()
+        self._over = True
         if self._listener is not None:
             self._listener.cancel()
 

@@ -46,8 +46,11 @@ def _too_large(limit: int) -> TooLarge:
 async def read(gateway: Gateway, call: Call) -> None:
     """Set ``call.body`` and ``call.peek``."""
     call.body = await read_body(call.receive, call.headers, gateway.max_body)
-    peek = call.dialect.peek(call.body)
-    check_model(peek.model)
+    caches = gateway.caches
+    peek = None if caches is None else caches.peek(call)
+    if peek is None:
+        peek = call.dialect.peek(call.body)
+        check_model(peek.model)
     call.peek = peek
 
 

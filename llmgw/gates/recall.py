@@ -9,15 +9,15 @@ from llmgw.domain.cache import Stored
 from llmgw.domain.ledger import CacheVerdict
 from llmgw.errors import NotFound
 from llmgw.gates import idempotency
-from llmgw.gates.caches import Held, held
 from llmgw.gates.joining import Flight, stream_along
 from llmgw.gates.remember import entry_of, land, stored_of
-from llmgw.gates.replay import replay
+from llmgw.gates.replay import ready, replay
 from llmgw.gates.settle import record
 from llmgw.rules.caching import read_control
 
 if TYPE_CHECKING:
-    from llmgw.gates.caches import Caches, Known
+    from llmgw.domain.clock import Nanoseconds
+    from llmgw.gates.caches import Caches, Held, Known
     from llmgw.gates.state import Call, Gateway
 
 
@@ -37,24 +37,32 @@ async def recall(gateway: Gateway, call: Call) -> bool:
         return True
     if not (caches.remembers and call.key.cache):
         return False
-    known = caches.known(gateway, call)
+    known = await caches.known(gateway, call)
     control = call.control
     if known.passes_by or not (control.read or control.write):
         return False
     call.known = known
     call.cache = CacheVerdict.MISS
     if control.read:
-        found = _find(caches, call, known) if caches.exact else None
+        found = _find(gateway, caches, call, known) if caches.exact else None
         if found is not None:
-            caches.keeper.hit(found.entry.id, found.entry.cost or 0)
+            caches.keeper.hit(found.entry, found.cost)
+            caches.repeats(call)
             await replay(gateway, call, found, CacheVerdict.EXACT)
             return True
         if caches.join and not control.only and await _join(gateway, call, caches, known):
             return True
     if not control.only:
-        call.flight = Flight(call)
-        caches.flights.setdefault(known.asked.fingerprint, call.flight)
+        _lead(caches, call, known)
     return False
+
+
+def _lead(caches: Caches, call: Call, known: Known) -> None:
+    """Others may follow this call from now on, unless they follow one as good already."""
+    flight = call.flight = Flight(call, caches.stamp)
+    before = caches.flights.setdefault(known.asked.fingerprint, flight)
+    if before.stamp != flight.stamp:
+        caches.flights[known.asked.fingerprint] = flight
 
 
 def must_be_cached(call: Call) -> None:
@@ -69,18 +77,33 @@ def must_be_cached(call: Call) -> None:
         )
 
 
-def _find(caches: Caches, call: Call, known: Known) -> Held | None:
+def _find(gateway: Gateway, caches: Caches, call: Call, known: Known) -> Held | None:
     """The remembered answer, no older than the caller allows; or one that is being written down."""
-    name, now = known.asked.fingerprint, call.started_at
+    name = known.asked.fingerprint
     flight = caches.landed.get(name)
-    if flight is not None:
+    if flight is not None and flight.stamp == caches.stamp:
         stored = stored_of(flight, known, caches.rules)
-        return None if stored is None else held(stored)
-    found = caches.find(name, now)
-    max_age = call.control.max_age
-    if found is None or (max_age is not None and found.entry.created_at < now - max_age):
-        return None
+        return None if stored is None else ready(gateway, call, stored, caches.rules.lifetime(known.kind))
+    found = find(gateway, caches, call, name, known.form)
+    return found if found is not None and is_young(call, found.created_at) else None
+
+
+def find(gateway: Gateway, caches: Caches, call: Call, name: bytes, form: bytes) -> Held | None:
+    """The remembered answer of that fingerprint as a reply in that form, at hand or from the file."""
+    now = call.started_at
+    found = caches.at_hand(name, form, now)
+    if found is None and (stored := caches.stored(name, now)) is not None:
+        found = ready(gateway, call, stored, caches.rules.lifetime(stored.entry.kind))
+        if found.until <= now:  # it lives no longer than the options allow now
+            return None
+        caches.memory.put(name + form, found)
     return found
+
+
+def is_young(call: Call, created_at: Nanoseconds) -> bool:
+    """Whether an answer is no older than the caller allows."""
+    max_age = call.control.max_age
+    return max_age is None or created_at >= call.started_at - max_age
 
 
 async def _join(gateway: Gateway, call: Call, caches: Caches, known: Known) -> bool:
@@ -91,7 +114,7 @@ async def _join(gateway: Gateway, call: Call, caches: Caches, known: Known) -> b
     """
     for _ in range(2):
         flight = caches.flights.get(known.asked.fingerprint)
-        if flight is None or not flight.whole:
+        if flight is None or not flight.whole or flight.stamp != caches.stamp:
             return False
         flight.join()
         try:
@@ -109,19 +132,19 @@ async def _join(gateway: Gateway, call: Call, caches: Caches, known: Known) -> b
 
 async def _follow(gateway: Gateway, call: Call, caches: Caches, flight: Flight, known: Known) -> bool:
     call.cache = CacheVerdict.JOINED
-    if call.peek.stream and flight.stream:
+    await flight.begun()
+    if flight.private:
+        pass
+    elif call.peek.stream and flight.stream and flight.live_for(call):
         if await stream_along(gateway, call, flight):
             return True
     else:
         await flight.landed()
-        answer = flight.answer() if flight.call.status == 200 else None
-        if answer is not None and answer.choices and not flight.call.error:
-            await replay(
-                gateway,
-                call,
-                held(Stored(entry_of(flight, known, caches.rules), answer)),
-                CacheVerdict.JOINED,
-            )
+        answer = flight.answer() if flight.call.status == 200 and not flight.call.error else None
+        if answer is not None and answer.choices and not flight.shortened(answer):
+            stored = Stored(entry_of(flight, known, caches.rules), answer)
+            held = ready(gateway, call, stored, caches.rules.lifetime(known.kind))
+            await replay(gateway, call, held, CacheVerdict.JOINED)
             return True
     call.cache = CacheVerdict.MISS
     return False

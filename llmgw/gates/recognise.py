@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.domain.ledger import CacheVerdict
 from llmgw.gates.aside import ask_again
+from llmgw.gates.recall import find, is_young
 from llmgw.gates.remember import land
 from llmgw.gates.replay import replay
 
@@ -29,13 +30,12 @@ async def recognise(gateway: Gateway, call: Call) -> bool:
     found = await semantic.look(gateway, call, sight, near)
     if found is None or not semantic.options.serves:
         return False
-    max_age = call.control.max_age
-    if max_age is not None and found.created_at < call.started_at - max_age:
+    if not is_young(call, found.created_at):
         return False
-    held = caches.find(found.fingerprint, call.started_at)
+    held = find(gateway, caches, call, found.fingerprint, known.form)
     if held is None:
         return False
-    caches.keeper.hit(held.entry.id, held.entry.cost or 0)
+    caches.keeper.hit(held.entry, held.cost)
     await replay(gateway, call, held, CacheVerdict.SEMANTIC)
     if sight.verdict is not None and sight.verdict.audit:
         semantic.spawn(_audit(gateway, call, caches, sight))
@@ -44,7 +44,7 @@ async def recognise(gateway: Gateway, call: Call) -> bool:
 
 async def _audit(gateway: Gateway, call: Call, caches: Caches, sight: Sight) -> None:
     """Ask upstream what was answered from memory; its answer is remembered, and compared, like any other."""
-    own = await ask_again(gateway, call)
+    own = await ask_again(gateway, call, caches.stamp)
     if own is not None:
         sight.audited = True
         own.sight = sight

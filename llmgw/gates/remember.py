@@ -28,35 +28,38 @@ def land(caches: Caches, call: Call, loop: asyncio.AbstractEventLoop) -> None:
     if caches.flights.get(name) is flight:
         del caches.flights[name]
     flight.end()
-    if not (call.control.write and _is_good(flight)):
-        return
-    rules = caches.rules
+    if call.control.write and _is_good(flight):
+        _write(caches, flight, known, loop)
+
+
+def _write(caches: Caches, flight: Flight, known: Known, loop: asyncio.AbstractEventLoop) -> None:
+    name, rules, sight = known.asked.fingerprint, caches.rules, flight.call.sight
 
     def write(store: AnswerStore) -> None:
-        try:
-            stored = stored_of(flight, known, rules)
-            if stored is not None:
-                (number,) = store.put_all([stored])
-                if caches.semantic is not None and call.sight is not None:
-                    loop.call_soon_threadsafe(caches.semantic.stored, call.sight, number, stored.answer)
-        finally:
-            loop.call_soon_threadsafe(forget)
+        stored = stored_of(flight, known, rules)
+        if stored is not None and store.stamp.read() == flight.stamp:
+            (number,) = store.put_all([stored])
+            if caches.semantic is not None and sight is not None:
+                loop.call_soon_threadsafe(caches.semantic.stored, sight, number, stored.answer)
 
     def forget() -> None:
         if caches.landed.get(name) is flight:
             del caches.landed[name]
 
-    caches.memory.drop(name)
+    def written(_: Exception | None) -> None:
+        loop.call_soon_threadsafe(forget)
+
+    caches.forget(name)
     caches.landed[name] = flight
-    if not caches.keeper.submit(write, flight.size):
+    if not caches.keeper.submit(write, flight.size, written):
         forget()
 
 
 def _is_good(flight: Flight) -> bool:
-    """Whether a call ended well and nothing of its request was lost on the way."""
+    """Whether a call ended well and its answer is one for others, too."""
     call, crossing = flight.call, flight.crossing
-    lossless = crossing is not None and not crossing.dropped and not crossing.warning
-    return call.replied and call.status == 200 and not call.error and flight.whole and lossless
+    ended_well = call.replied and call.status == 200 and not call.error
+    return ended_well and flight.whole and crossing is not None and not (crossing.warning or flight.private)
 
 
 def entry_of(flight: Flight, known: Known, rules: Rules) -> Entry:
@@ -87,7 +90,7 @@ def entry_of(flight: Flight, known: Known, rules: Rules) -> Entry:
 def stored_of(flight: Flight, known: Known, rules: Rules) -> Stored | None:
     """What is to be remembered of a call that is over; None where its answer is not for others."""
     answer = flight.answer() if _is_good(flight) else None
-    if answer is None or not may_keep(answer, rules):
+    if answer is None or flight.shortened(answer) or not may_keep(answer, rules):
         return None
     wire = None if any(isinstance(part, ToolCall) for part in answer.choices[0].parts) else _wire(flight)
     return Stored(entry_of(flight, known, rules), answer, wire)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +28,8 @@ from llmgw.domain.chat import (
     ToolCallStarted,
 )
 from llmgw.domain.money import decimal_usd
+from llmgw.domain.route import Target, Tier
+from llmgw.gates.caches import Held, Origin
 from llmgw.gates.reply import own_headers, send_whole, wants_meta
 from llmgw.gates.settle import record
 from llmgw.rules.pricing import cost
@@ -34,12 +37,11 @@ from llmgw.rules.pricing import cost
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmgw.domain.cache import Wire
+    from llmgw.domain.cache import Entry, Stored, Wire
+    from llmgw.domain.clock import Nanoseconds
     from llmgw.domain.ledger import CacheVerdict
     from llmgw.domain.money import NanoUSD
-    from llmgw.domain.route import Target
     from llmgw.domain.usage import Usage
-    from llmgw.gates.caches import Held
     from llmgw.gates.reply import RawHeaders
     from llmgw.gates.state import Call, Gateway
 
@@ -52,47 +54,62 @@ PIECE, MOST_PIECES = 24, 500
 """Characters of an event, about: a replayed stream looks like one that is being made, only faster. Long answers have
 longer ones, since all are made in one go."""
 
+NEVER = 2**63 - 1
+"""The moment at which a pinned answer expires."""
+
 PREFIXES = {"openai_chat": ("chatcmpl-", "call_"), "anthropic": ("msg_01", "toolu_01")}
 """How ids of answers and of tool calls begin, by dialect."""
 
 
 async def replay(gateway: Gateway, call: Call, held: Held, verdict: CacheVerdict) -> None:
     """Answer a call from memory at no cost; its row is durable before its last byte leaves."""
-    entry, peek = held.entry, call.peek
-    stream = peek.stream
-    form = (call.dialect.name, stream, stream and peek.include_usage)
-    reply = held.replies.get(form)
-    if reply is None:
-        wire = held.wire
-        if wire is not None and form == (wire.dialect, wire.stream, wire.include_usage):
-            reply = same_reply(wire, held.answer)
-        else:
-            reply = make_reply(call, held.answer)
-        held.replies[form] = reply
-        if gateway.caches is not None:
-            gateway.caches.memory.grow(entry.fingerprint, held, len(reply))
+    origin, stream = held.origin, call.peek.stream
     call.cache = verdict
-    call.saved = entry.cost or 0
-    call.premium_cost = premium_cost(gateway, call, held)
-    call.tried = {
-        "provider": entry.provider,
-        "model": entry.model,
-        "tier": entry.tier,
-        "finish_reason": held.answer.choices[0].finish_reason or "",
-    }
-    body = reply % fresh(call)
+    call.saved = held.cost
+    call.premium_cost = held.premium_cost
+    call.tried = origin.tried
+    body = held.reply % fresh(call)
     await record(gateway, call, 200, "")
-    headers = hit_headers(call, held.target)
-    headers.append((b"age", b"%d" % (max(0, call.started_at - entry.created_at) // 1_000_000_000)))
+    headers = [
+        *own_headers(call),
+        *origin.headers,
+        (b"age", b"%d" % (max(0, call.started_at - held.created_at) // 1_000_000_000)),
+    ]
     call.replied = call.finished = True
     if wants_meta(call):
-        meta = hit_meta(gateway, call, held.target)
+        meta = hit_meta(gateway, call, origin.target)
         body = body + call.dialect.stream_meta(meta) if stream else call.dialect.attach_meta(body, meta)
     if stream:
         headers.append((b"cache-control", b"no-cache"))
     await send_whole(
         call.send, 200, headers, body, call.dialect.stream_type.encode() if stream else b"application/json"
     )
+
+
+def ready(gateway: Gateway, call: Call, stored: Stored, lifetime: Nanoseconds) -> Held:
+    """An answer as a reply in the caller's dialect and form; ``lifetime`` is how long such an answer may live."""
+    entry, answer, wire, peek = stored.entry, stored.answer, stored.wire, call.peek
+    form = (call.dialect.name, peek.stream, peek.stream and peek.include_usage)
+    if wire is not None and form == (wire.dialect, wire.stream, wire.include_usage):
+        reply = same_reply(wire, answer)
+    else:
+        reply = make_reply(call, answer)
+    return Held(
+        entry=entry.id,
+        origin=_origin(entry.provider, entry.model, entry.tier, answer.choices[0].finish_reason or ""),
+        reply=reply,
+        created_at=entry.created_at,
+        until=NEVER if entry.pinned else min(entry.expires_at, entry.created_at + lifetime),
+        cost=entry.cost or 0,
+        premium_cost=_premium_cost(gateway, call, entry),
+    )
+
+
+@lru_cache(1024)
+def _origin(provider: str, model: str, tier: str, finish_reason: str) -> Origin:
+    target = Target(provider, model, Tier(tier))
+    tried = {"provider": provider, "model": model, "tier": tier, "finish_reason": finish_reason}
+    return Origin(target, tried, _served_by(target))
 
 
 def fresh(call: Call) -> dict[bytes, bytes]:
@@ -183,22 +200,24 @@ def pieces(text: str) -> Iterator[str]:
         start = end
 
 
-def premium_cost(gateway: Gateway, call: Call, held: Held) -> NanoUSD | None:
-    """What the answer would have cost at the first premium target; worked out once for each answer at hand."""
-    if held.premium_cost is None and (premium := gateway.router.premium) is not None:
-        price = gateway.price(premium, call.started_at)
-        held.premium_cost = None if price is None else cost(price, held.entry.usage)
-    return held.premium_cost
+def _premium_cost(gateway: Gateway, call: Call, entry: Entry) -> NanoUSD | None:
+    """What the answer would have cost at the first premium target."""
+    premium = gateway.router.premium
+    price = None if premium is None else gateway.price(premium, call.started_at)
+    return None if price is None else cost(price, entry.usage)
 
 
 def hit_headers(call: Call, target: Target) -> RawHeaders:
     """The headers of an answer that was not made for this call."""
-    return [
-        *own_headers(call),
+    return [*own_headers(call), *_served_by(target)]
+
+
+def _served_by(target: Target) -> tuple[tuple[bytes, bytes], ...]:
+    return (
         (b"x-llmgw-tier", target.tier.encode()),
         (b"x-llmgw-target", target.name.encode("latin-1", "replace")),
         (b"x-llmgw-cost", b"0"),
-    ]
+    )
 
 
 def hit_meta(gateway: Gateway, call: Call, target: Target) -> dict[str, Any]:

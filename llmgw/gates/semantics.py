@@ -7,16 +7,16 @@ in the thread, which alone uses the store, the judges and MiniLM; the index is c
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
-import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from llmgw.errors import GatewayError
-from llmgw.gates.judging import SCREEN, Judging, Options, Sight
+from llmgw.errors import GatewayError, Unavailable
+from llmgw.gates.judging import AT_ONCE, SCREEN, Judging, Options, Sight
 from llmgw.rules.rewording import may_reword
 from llmgw.storage.vectors import VectorIndex, code
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmgw.domain.chat import ChatAnswer
+    from llmgw.domain.clock import Clock
     from llmgw.gates.caches import Known
     from llmgw.gates.embedding import Embedder
     from llmgw.gates.state import Call, Gateway
@@ -43,8 +44,8 @@ LATE_READ = 3
 MOST_WAITING = 8
 """Lookups that may wait for the thread; one more goes upstream instead."""
 TEND_SECONDS = 5.0
-SWITCH_SECONDS = 0.001
-"""How long the thread keeps the interpreter when the event loop wants it; Python's own default is five times that."""
+FILL_SECONDS = 0.1
+"""Between two batches of entries that get their vectors late."""
 
 
 class Semantics:
@@ -52,9 +53,17 @@ class Semantics:
 
     judging: Judging
 
-    def __init__(self, meanings: Callable[[], Meanings], options: Options) -> None:
-        """``meanings`` opens the store in the thread that will use it."""
+    def __init__(
+        self,
+        meanings: Callable[[], Meanings],
+        options: Options,
+        clock: Clock,
+        suspect: Callable[[GatewayError], None],
+    ) -> None:
+        """``meanings`` opens the store in the thread that will use it, ``suspect`` is told of trouble with its file."""
         self._open = meanings
+        self._clock = clock
+        self._suspect = suspect
         self.options = options
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, "llmgw-semantic")
@@ -74,22 +83,47 @@ class Semantics:
     async def _run(
         self, table: Callable[[], StaticTable], embedder: Callable[[StaticTable], Embedder | None]
     ) -> None:
-        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             self._table = await self.think(table)
             self._embedder = embedder(self._table)
-            await self.think(self._begin)
         except Exception:
             log.exception("serving without a semantic cache")
             return
-        self.index, self.ready = self.judging.index, True
         while True:
+            try:
+                if await self.think(self._follow):
+                    self.index, self.ready = self.judging.index, True
+                    gc.freeze()  # what was read stays for long: the collector need not walk it again and again
+                await self._tend()
+                if await self._fill():
+                    continue
+            except GatewayError as error:
+                self._fail(error)
+            except Exception:
+                log.exception("the semantic cache failed")
             await asyncio.sleep(TEND_SECONDS)
-            await self._tend()
 
-    def _begin(self) -> None:
+    def _follow(self) -> bool:
+        """Read the file where that is still to be done, or it is another one now; whether it was read."""
+        before = self.judging.meanings.store if hasattr(self, "judging") else None
+        if before is not None:
+            if not before.misplaced:
+                return False
+            before.leave()
         embed = None if self._embedder is None else self._embedder.read
         self.judging = Judging(self._open(), self.options, self._table.mark, self._kind, embed)
+        if before is not None:
+            before.close()
+        return True
+
+    def _fail(self, error: GatewayError | TimeoutError) -> None:
+        """Say once that nothing is found at present."""
+        if not self._troubled:
+            log.warning("the semantic cache is passed by: %s", error or "its embedder takes too long")
+        self._troubled = True
+        in_place = not (hasattr(self, "judging") and self.judging.meanings.store.misplaced)
+        if isinstance(error, Unavailable) and in_place:
+            self._suspect(error)
 
     def _end(self, counts: Counter[tuple[str, str]]) -> None:
         if hasattr(self, "judging"):  # it may be told to stop before it has begun
@@ -126,9 +160,7 @@ class Semantics:
             query = await self._embed(gateway, call, sight, near)
             gone, found = await self.think(self.judging.judge, sight, query, near)
         except (GatewayError, TimeoutError) as error:
-            if not self._troubled:
-                log.warning("the semantic cache is passed by: %s", error or "its embedder takes too long")
-            self._troubled = True
+            self._fail(error)
             self._counts["semantic_skipped", sight.tenant] += 1
             return None
         except Exception:
@@ -182,15 +214,28 @@ class Semantics:
     async def _tend(self) -> None:
         """Write down counts and what judges have learnt, forget entries that are no longer in the file."""
         counts, self._counts = self._counts, Counter()
-        before = self.index.entries()
-        try:
-            kept = await self.think(self.judging.settle, counts)
-        except GatewayError as error:
-            log.debug("the semantic cache could not be tended: %s", error.message)
-            return
-        if kept is not None:
-            for entry in before - kept:
-                self.index.remove(entry)
+        gone = await self.think(self.judging.settle, counts, self.index.entries())
+        for at, entry in enumerate(gone.tolist(), 1):
+            self.index.remove(entry)
+            if not at % AT_ONCE:
+                await asyncio.sleep(0)
+
+    async def _fill(self) -> bool:
+        """Give vectors to entries that have none, a few at a time and only while nobody waits for the thread.
+
+        Whether there may be more of them, once it is time to tend again.
+        """
+        end = self._loop.time() + TEND_SECONDS
+        while self._loop.time() < end:
+            if not self._waiting:
+                made = await self.think(self.judging.unread, self._clock.now(), self._table.embed)
+                if made is None:
+                    return False
+                for entry, context, row in made:
+                    if entry not in self.index:
+                        self.index.add(context, entry, **{SCREEN: row})
+            await asyncio.sleep(FILL_SECONDS)
+        return True
 
     async def close(self) -> None:
         """Write down what was learnt and let go of everything."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -51,6 +51,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 AS_USUAL = CacheControl()
+
+LISTS = frozenset({b"anthropic-beta", b"cache-control", b"openai-beta", b"x-llmgw-cache", b"x-llmgw-tag"})
+"""Headers whose several lines are one list (RFC 9110 5.3)."""
 
 
 class Destination(Struct, frozen=True):
@@ -242,7 +245,10 @@ class Call:
         self._shown_id = ""
         self.surface = surface
         self.dialect = dialect
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        lines = scope["headers"]
+        self.headers: dict[bytes, bytes] = dict(lines)
+        if len(self.headers) != len(lines):
+            self.headers |= _combined(lines)
         self.query: bytes = scope.get("query_string", b"")
         self.receive = receive
         self.send = send
@@ -291,6 +297,14 @@ class Call:
         if not self._shown_id:
             self._shown_id = show_id(self.id)
         return self._shown_id
+
+
+def _combined(lines: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers that are lists, each with all of its lines."""
+    return {
+        name: b", ".join(value for each, value in lines if each == name)
+        for name in {name for name, _ in lines} & LISTS
+    }
 
 
 class Attempt:

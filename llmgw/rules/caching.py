@@ -134,33 +134,30 @@ def may_keep(answer: ChatAnswer, rules: Rules) -> bool:
 
 
 def read_control(headers: dict[bytes, bytes]) -> CacheControl:
-    """What ``cache-control`` and ``x-llmgw-cache`` ask for; BadRequest for a word of ours that is none."""
-    read = write = True
-    only, max_age = False, None
-    for directive in headers.get(b"cache-control", b"").decode("latin-1").lower().split(","):
-        name, _, value = directive.strip().partition("=")
-        if name == "no-cache":
-            read = False
-        elif name == "no-store":
-            read = write = False
-        elif name == "only-if-cached":
-            only = True
-        elif name == "max-age" and value.strip('"').isdecimal():
-            max_age = int(value.strip('"')[:12]) * SECOND
-    match headers.get(b"x-llmgw-cache", b"").decode("latin-1").strip().lower():
-        case "no-store":
-            read = write = False
-        case "refresh":
-            read = False
-        case "only":
-            only, read = True, True
-        case "":
-            pass
-        case other:
-            raise BadRequest(
-                f"`x-llmgw-cache` is no-store, only or refresh, not {other[:40]!r}", param="x-llmgw-cache"
-            )
-    return CacheControl(read, write, only, max_age)
+    """What ``cache-control`` and ``x-llmgw-cache`` ask for, the strictest of it; BadRequest for a word of ours that is none.
+
+    Of the two our own word counts more, except that what one of them forbids to remember is never remembered.
+    """
+    directives, own = _words(headers, b"cache-control"), _words(headers, b"x-llmgw-cache")
+    if unknown := own - {"no-store", "refresh", "only"}:
+        raise BadRequest(
+            f"`x-llmgw-cache` is no-store, only or refresh, not {min(unknown)[:40]!r}", param="x-llmgw-cache"
+        )
+    write = "no-store" not in directives | own
+    read = write and "refresh" not in own and ("no-cache" not in directives or "only" in own)
+    ages = [
+        int(value[:12])
+        for name, _, text in (each.partition("=") for each in directives)
+        if name == "max-age" and (value := text.strip('"')).isdecimal()
+    ]
+    only = "only" in own or "only-if-cached" in directives
+    return CacheControl(read, write, only, min(ages) * SECOND if ages else None)
+
+
+def _words(headers: dict[bytes, bytes], name: bytes) -> set[str]:
+    """The words of a header that is a list."""
+    words = headers.get(name, b"").decode("latin-1").lower().split(",")
+    return {word.strip() for word in words} - {""}
 
 
 def _is_function(tool: Any) -> bool:

@@ -28,6 +28,10 @@ MEANINGLESS = frozenset(
 )
 """Members of a body that cannot change an answer. `user` and `metadata` can: some servers keep memories by them."""
 
+LONG = 16_384
+"""Characters of a text above which its hash stands for it: spelling it out in JSON is one long step."""
+MARK = "\0"
+
 _PLAIN = {"model", "messages", "temperature", "top_p"}
 _PLAIN_OF = {
     "openai_chat": _PLAIN | {"max_tokens", "stop"},
@@ -53,23 +57,33 @@ class Asked(NamedTuple):
 
 
 def read(body: bytes) -> Json:
-    """The body as a tree; Unclear when it has more than one reading."""
-    tree = json.loads(body, object_pairs_hook=_members, parse_constant=_not_finite, parse_float=_finite)
+    """The body as a tree; Unclear when it has more than one reading, ValueError when it is no JSON in UTF-8."""
+    tree = json.loads(
+        body.decode(), object_pairs_hook=_members, parse_constant=_not_finite, parse_float=_finite
+    )
     return {name: value for name, value in tree.items() if value is not None and name not in MEANINGLESS}
 
 
 def fingerprint(dialect: str, tree: Json, apart: Iterable[Any]) -> Asked:
-    """The fingerprint of a tree that ``read`` made, among requests of equal ``apart`` (tenant, routes, headers)."""
+    """The fingerprint of a tree that ``read`` made, among requests of equal ``apart`` (tenant, routes, headers).
+
+    Messages are hashed one after the other, so that no step takes long; the context is what stands before the last.
+    """
     plain = _neutral(dialect, tree)
     form = _unmarked(tree) if plain is None else plain
-    messages = form["messages"]
-    prompt = text_of(messages[-1]) if messages else None
-    whole = blake2b(_canonical([*apart, dialect if plain is None else ""]), digest_size=32)
+    messages = form.get("messages")
+    turns = messages if isinstance(messages, list) else []
+    rest = {name: value for name, value in form.items() if name != "messages" or value is not turns}
+    whole = blake2b(_canonical([*apart, dialect if plain is None else "", _shortened(rest)]), digest_size=32)
+    for turn in turns[:-1]:
+        whole.update(b"," + _canonical(_shortened(turn)))
     context = whole.copy()
-    whole.update(_canonical(form))
+    prompt = text_of(turns[-1]) if turns else None
+    for turn in turns[-1:]:
+        whole.update(b"," + _canonical(_shortened(turn)))
     if prompt is None:
         return Asked(whole.digest(), whole.digest(), "", False)
-    context.update(_canonical(form | {"messages": [*messages[:-1], None]}))
+    context.update(b";")
     return Asked(whole.digest(), context.digest(), prompt, True)
 
 
@@ -88,6 +102,17 @@ def text_of(message: Any) -> str | None:
 def _canonical(value: Any) -> bytes:
     """One spelling of a value; whole numbers and fractions stay apart, lone surrogates too."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _shortened(value: Any) -> Any:
+    """The value with a hash in the place of each long text, which no text of a request is taken for."""
+    if isinstance(value, str):
+        if len(value) > LONG:
+            return MARK + blake2b(value.encode(), digest_size=32).hexdigest()
+        return MARK + value if value.startswith(MARK) else value
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in value.items()}
+    return [_shortened(each) for each in value] if isinstance(value, list) else value
 
 
 def _neutral(dialect: str, tree: Json) -> Json | None:

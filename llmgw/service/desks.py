@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def desks(gateway: Gateway, launch: Launch, running: Running) -> Callable[[str], Desk]:
     """What opens a desk in somebody's name."""
-    declared = Declared(timezone=launch.timezone, limits=launch.limits, keys=launch.key_defaults)
+    declared = Declared(
+        timezone=launch.timezone, limits=launch.limits, keys=launch.key_defaults, cache=launch.cache
+    )
 
     def offer() -> Offer:
         router = gateway.router

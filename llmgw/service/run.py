@@ -127,7 +127,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
     transport = Transport(int(launch.max_answer_mb * 1_048_576))
     alerts = launch.alerts
     teller = Teller(Path(launch.database), Alerter(alerts) if alerts.webhook or alerts.command else None)
-    caches, cacheless = open_caches(launch.cache, Path(launch.database), SYSTEM_CLOCK)
+    caches, cacheless = await open_caches(launch.cache, Path(launch.database), SYSTEM_CLOCK)
     try:
         recovered = ledger.recover()
         budgets, limits, version = Budgets(control), Limits(control), control.stamp.read
@@ -216,7 +216,9 @@ async def serve(launch: Launch, announce: Announce) -> None:
         probing = asyncio.create_task(probe(gateway, launch.probe))
         switching = asyncio.create_task(gateway.killswitch.watch(gateway))
         watching = asyncio.create_task(_watch(gateway, control, launch, running))
-        opening = asyncio.create_task(open_semantics(caches, launch.cache.semantic, SYSTEM_CLOCK))
+        opening = asyncio.create_task(
+            open_semantics(caches, launch.cache.semantic, Path(launch.database), SYSTEM_CLOCK)
+        )
         cutting = asyncio.create_task(_cut(server, gateway, launch.drain_seconds))
         shadowing = asyncio.create_task(_shadow(gateway))
         try:
@@ -303,6 +305,8 @@ async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Ru
         for _ in range(TOUCH_SECONDS):
             await asyncio.sleep(1)
             gateway.ledger.check()
+            if gateway.caches is not None:
+                await gateway.caches.follow()
             with contextlib.suppress(GatewayError, OSError):  # locked or gone: the next second tells
                 if not os.path.exists(launch.run_file):  # noqa: PTH110, ASYNC240 (without it no command finds this process)
                     _write_private(Path(launch.run_file), msgspec.json.encode(running))
@@ -373,7 +377,7 @@ def _quieten_collector() -> None:
     """Everything loaded so far lives as long as the process: the collector need not walk it on every round."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(2_000, 2, 500)  # each round is short enough for the event loop to wait for
 
 
 def _write_private(path: Path, content: bytes) -> None:

@@ -15,10 +15,12 @@ from llmgw.storage.answers import AnswerStore
 from llmgw.storage.meanings import Meanings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from llmgw.config.caching import SemanticCache
     from llmgw.domain.clock import Clock
+    from llmgw.errors import GatewayError
     from llmgw.gates.embedding import Embedder
 
 log = logging.getLogger("llmgw.cache")
@@ -27,8 +29,17 @@ PATIENCE = 2.0
 """Seconds that the thread waits for another process to let go of the file."""
 
 
-def open_semantics(options: SemanticCache, path: Path, clock: Clock) -> Semantics:
-    """The semantic cache over the caches' file at ``path``; it reads what is there in the background."""
+def _nobody(_: GatewayError) -> None:
+    """Nobody mends the file."""
+
+
+def open_semantics(
+    options: SemanticCache, path: Path, clock: Clock, suspect: Callable[[GatewayError], None] = _nobody
+) -> Semantics:
+    """The semantic cache over the caches' file at ``path``; it reads what is there in the background.
+
+    ``suspect`` is told of every trouble with the file.
+    """
     semantic = Semantics(
         lambda: Meanings(AnswerStore.open(path, clock=clock, patience=PATIENCE)),
         Options(
@@ -38,6 +49,8 @@ def open_semantics(options: SemanticCache, path: Path, clock: Clock) -> Semantic
             audit=options.audit,
             candidates=options.candidates,
         ),
+        clock,
+        suspect,
     )
 
     def embedder(table: StaticTable) -> Embedder | None:

@@ -7,19 +7,19 @@ what it holds in memory before its next answer.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 from zstandard import ZstdCompressor, ZstdDecompressor
 
-from llmgw.domain.cache import Check, Entry, Holding, Replay, Selector, Stored, Wire
+from llmgw.domain.cache import Check, Entry, Holding, Selector, Stored, Wire
 from llmgw.domain.chat import ChatAnswer
 from llmgw.domain.clock import SYSTEM_CLOCK, Clock, Nanoseconds
 from llmgw.domain.usage import Usage
-from llmgw.errors import ConfigInvalid, NotFound
-from llmgw.storage.answers_schema import AnswerFile
-from llmgw.storage.database import BUSY_SECONDS, troubles
+from llmgw.errors import ConfigInvalid, GatewayError, NotFound
+from llmgw.storage.answers_schema import AnswerFile, is_damage, set_aside, troubles
+from llmgw.storage.database import BUSY_SECONDS
+from llmgw.storage.sealing import seal
 from llmgw.storage.selecting import where
 from llmgw.storage.stamp import Stamp
 
@@ -35,9 +35,9 @@ SEALED = (
     "created_at, expires_at, cost, latency_us, usage"
 )
 """What an entry is stored with and never changes: the checksum covers it, and the answer."""
-COLUMNS = f'id, {SEALED}, size, hits, last_hit_at, pinned, saved, "group"'
+COLUMNS = f"id, {SEALED}, size, hits, last_hit_at, pinned, saved"
 
-_FIELDS = tuple(name.strip('"') for name in COLUMNS.split(", "))
+_FIELDS = tuple(COLUMNS.split(", "))
 _SEALED = tuple(SEALED.split(", "))
 
 ORDERS = {
@@ -64,6 +64,8 @@ _FORGOTTEN = "DELETE FROM sightings WHERE entry_id NOT IN (SELECT id FROM entrie
 """Notes of the semantic cache whose texts nobody is to find any more."""
 
 EVICTED_AT_ONCE = 64
+GIVEN_BACK = 8192
+"""Pages of the file that are given back to the disk in one go."""
 HOUR = 3_600_000_000_000
 OVERHEAD = 512
 """Bytes that an entry takes in the file besides its prompt and its answer, about."""
@@ -79,14 +81,17 @@ class AnswerStore:
     ``cap_bytes`` bounds the file: above it the least recently used answers go, never pinned ones.
     """
 
-    def __init__(self, file: AnswerFile, clock: Clock, cap_bytes: int, patience: float) -> None:
+    def __init__(self, file: AnswerFile, clock: Clock, cap_bytes: int) -> None:
         self._file = file
         self._clock = clock
         self.cap_bytes = cap_bytes
+        self.connection = file.connect()
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("SELECT 1 FROM entries LIMIT 1").fetchone()  # which opens the log beside it
+        file.misplaced()
+        self.pack = ZstdCompressor(level=3).compress
+        self.unpack = ZstdDecompressor().decompress
         self.stamp = Stamp(file.path)
-        self.connection = file.connect(timeout=patience)
-        self._compressor = ZstdCompressor(level=3)
-        self._decompressor = ZstdDecompressor()
 
     @classmethod
     def open(
@@ -97,10 +102,23 @@ class AnswerStore:
         cap_bytes: int = 1 << 30,
         patience: float = BUSY_SECONDS,
     ) -> Self:
-        """Open or make the file; ``patience`` is how many seconds a lock of another process is waited for."""
-        file = AnswerFile.open(path, clock=clock)
+        """Open or make the file; ``patience`` is how many seconds a lock of another process is waited for.
+
+        A file that is damaged is set aside and begun anew.
+        """
         try:
-            return cls(file, clock, cap_bytes, patience)
+            return cls._open(path, clock, cap_bytes, patience)
+        except GatewayError as error:
+            if not is_damage(error.__cause__):
+                raise
+        set_aside(path)
+        return cls._open(path, clock, cap_bytes, patience)
+
+    @classmethod
+    def _open(cls, path: Path, clock: Clock, cap_bytes: int, patience: float) -> Self:
+        try:
+            with troubles(path):
+                return cls(AnswerFile.open(path, clock=clock, patience=patience), clock, cap_bytes)
         except OSError as error:
             raise ConfigInvalid(
                 f"cannot write beside {path}: {(error.strerror or str(error)).lower()}"
@@ -109,6 +127,11 @@ class AnswerStore:
     @property
     def path(self) -> Path:
         return self._file.path
+
+    @property
+    def misplaced(self) -> Path | None:
+        """The file, or the log beside it, that is not at its path any more: what is written to it is lost then."""
+        return self._file.misplaced()
 
     def find(self, fingerprint: bytes, now: Nanoseconds) -> Stored | None:
         """The answer to exactly that, if it is still good; a damaged one counts as none and is dropped."""
@@ -142,14 +165,15 @@ class AnswerStore:
                     (count, saved, now, now, number),
                 ).fetchall()
                 for tenant, latency_us in found:
-                    _count(connection, now, "saved_us", count * latency_us, tenant)
+                    count_in(connection, now, "saved_us", count * latency_us, tenant)
 
     def list(self, selector: Selector | None = None, limit: int = 100, order: str = "newest") -> list[Entry]:
         """Entries without their answers, expired ones too until they are swept."""
         conditions, values = where(selector or Selector(), self._clock.now())
         sql = f"SELECT {COLUMNS} FROM entries WHERE {conditions} ORDER BY {ORDERS[order]} LIMIT :limit"  # noqa: S608
         with troubles(self.path):
-            return [_entry(row) for row in self.connection.execute(sql, {**values, "limit": limit})]
+            rows = self.connection.execute(sql, {**values, "limit": limit}).fetchall()
+        return [entry for row in rows if (entry := _entry(row)) is not None]
 
     def measure(self, selector: Selector) -> tuple[int, int]:
         """How many entries are meant, and their stored bytes."""
@@ -232,49 +256,7 @@ class AnswerStore:
 
     def count(self, name: str, more: int, tenant: str = "") -> None:
         with self.change() as connection:
-            _count(connection, self._clock.now(), name, more, tenant)
-
-    def replay(self, scope: bytes, now: Nanoseconds) -> Replay | None:
-        """What is kept under an idempotency key."""
-        with troubles(self.path):
-            row = self.connection.execute(
-                "SELECT scope, body_hash, status, content_type, body, created_at, expires_at, checksum FROM replays "
-                "WHERE scope = ? AND expires_at > ?",
-                (scope, now),
-            ).fetchone()
-        if row is None:
-            return None
-        if _seal(row[:4] + row[5:7], row[4]) != row[7]:
-            with self.change() as connection:
-                connection.execute("DELETE FROM replays WHERE scope = ?", (scope,))
-                _count(connection, self._clock.now(), "damaged", 1)
-            return None
-        return Replay(
-            scope=row[0],
-            body_hash=row[1],
-            status=row[2],
-            content_type=row[3],
-            body=self._decompressor.decompress(row[4]),
-            created_at=row[5],
-            expires_at=row[6],
-        )
-
-    def keep_replay(self, kept: Replay) -> None:
-        body = self._compressor.compress(kept.body)
-        sealed = (
-            kept.scope,
-            kept.body_hash,
-            kept.status,
-            kept.content_type,
-            kept.created_at,
-            kept.expires_at,
-        )
-        with self.change() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO replays (scope, body_hash, status, content_type, created_at, expires_at, "
-                "checksum, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*sealed, _seal(sealed, body), body),
-            )
+            count_in(connection, self._clock.now(), name, more, tenant)
 
     def sweep(self, now: Nanoseconds) -> int:
         """Forget what has expired; how many entries."""
@@ -284,9 +266,20 @@ class AnswerStore:
                 "DELETE FROM entries WHERE expires_at <= ? AND pinned = 0", (now,)
             ).rowcount
             if expired:
-                _count(connection, now, "expired", expired)
+                count_in(connection, now, "expired", expired)
                 connection.execute(_FORGOTTEN)
-            return expired
+        self._give_back()
+        return expired
+
+    def _give_back(self) -> None:
+        """Give some of the disk back where much of the file is empty, as after its cap was lowered."""
+        with troubles(self.path):
+            pages, free = (
+                self.connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count")
+            )
+            if free > pages // 8:
+                self.connection.execute(f"PRAGMA incremental_vacuum({GIVEN_BACK})").fetchall()
 
     def shrink(self) -> int:
         """Forget what was used least recently, entries and answers under a key, while the file is larger than its cap.
@@ -306,7 +299,7 @@ class AnswerStore:
                     (oldest, EVICTED_AT_ONCE),
                 ).rowcount
                 if count:
-                    _count(connection, self._clock.now(), "evicted", count)
+                    count_in(connection, self._clock.now(), "evicted", count)
             evicted += count
         return evicted
 
@@ -326,7 +319,12 @@ class AnswerStore:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
 
+    def leave(self) -> None:
+        """Before the file that is in its place now is opened: see to it that it is read as it is."""
+        self._file.leave()
+
     def close(self) -> None:
+        self.leave()
         self.connection.close()
         self._file.close()
         self.stamp.close()
@@ -340,19 +338,20 @@ class AnswerStore:
     def _put(
         self, connection: sqlite3.Connection, entry: Entry, answer: ChatAnswer, wire: Wire | None
     ) -> int:
-        body = self._compressor.compress(_encode((answer, wire)))
+        body = self.pack(_encode((answer, wire)))
         sealed = [getattr(entry, name) for name in _SEALED[:-1]] + [_encode(entry.usage)]
         size = len(body) + len(entry.prompt.encode()) + OVERHEAD
         columns, marks = f"{SEALED}, size, used_at", ", ".join("?" * (len(_SEALED) + 2))
         again = ", ".join(f"{name} = excluded.{name}" for name in columns.split(", "))
         (number,) = connection.execute(
             f"INSERT INTO entries ({columns}) VALUES ({marks}) "  # noqa: S608 (own columns)
-            f'ON CONFLICT (fingerprint) DO UPDATE SET {again}, "group" = 0 RETURNING id',
+            f"ON CONFLICT (fingerprint) DO UPDATE SET {again} RETURNING id",
             (*sealed, size, entry.created_at),
         ).fetchone()
+        connection.execute("DELETE FROM vectors WHERE entry_id = ?", (number,))
         connection.execute(
             "INSERT OR REPLACE INTO bodies (id, checksum, body) VALUES (?, ?, ?)",
-            (number, _seal(sealed, body), body),
+            (number, seal(*sealed, body), body),
         )
         return int(number)
 
@@ -360,11 +359,11 @@ class AnswerStore:
         """The row's entry and answer; None when it is not as it was written."""
         checksum, body = row[-2:]
         try:
-            if _seal(row[1 : len(_SEALED) + 1], body) != checksum:
+            if seal(*row[1 : len(_SEALED) + 1], body) != checksum:
                 return None
-            unpacked = self._decompressor.decompress(body)
-            answer, wire = _body(unpacked)
-            return Stored(_entry(row), answer, wire, len(unpacked) + OVERHEAD)
+            entry = _entry(row)
+            answer, wire = _body(self.unpack(body))
+            return None if entry is None else Stored(entry, answer, wire)
         except (msgspec.MsgspecError, TypeError, ValueError):  # a flipped bit may also change a column's type
             return None
 
@@ -378,23 +377,24 @@ class AnswerStore:
         if damaged:
             with self.change() as connection:
                 connection.executemany("DELETE FROM entries WHERE id = ?", [(number,) for number in damaged])
-                _count(connection, self._clock.now(), "damaged", len(damaged))
+                count_in(connection, self._clock.now(), "damaged", len(damaged))
             self.stamp.bump()
 
 
-def _count(connection: sqlite3.Connection, now: Nanoseconds, name: str, more: int, tenant: str = "") -> None:
+def count_in(
+    connection: sqlite3.Connection, now: Nanoseconds, name: str, more: int, tenant: str = ""
+) -> None:
+    """Add to a number of this hour."""
     connection.execute(
         "INSERT INTO counters VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
         (now // HOUR, tenant, name, more),
     )
 
 
-def _seal(values: Iterable[Any], body: bytes) -> bytes:
-    return blake2b(_encode((*values, body)), digest_size=16).digest()
-
-
-def _entry(row: tuple[Any, ...]) -> Entry:
+def _entry(row: tuple[Any, ...]) -> Entry | None:
+    """The entry of a row; None where that is damaged so that it cannot be read."""
     values = dict(zip(_FIELDS, row, strict=False))
-    values["usage"] = _usage(values["usage"])
-    values["pinned"] = bool(values["pinned"])
-    return Entry(**values)
+    try:
+        return msgspec.convert({**values, "usage": _usage(values["usage"])}, Entry, strict=False)
+    except (msgspec.MsgspecError, TypeError, ValueError):
+        return None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from typing import TYPE_CHECKING, Self
+from contextlib import contextmanager, suppress
+from os.path import samestat
+from typing import TYPE_CHECKING
 
-from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.errors import ConfigInvalid
-from llmgw.storage.database import BUSY_SECONDS, Database, error_code
+from llmgw.storage.database import Database, error_code, unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from llmgw.domain.clock import Clock
@@ -23,7 +25,7 @@ FILE_NAME = "cache.db"
 APPLICATION_ID = 0x6C6C6763
 """``llgc`` in the file's header."""
 
-VERSION = 2
+VERSION = 3
 """Of the tables below. A file of another version is emptied: whatever is in it can be asked for again."""
 
 _TABLES = (
@@ -36,7 +38,7 @@ _TABLES = (
     created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, size INTEGER NOT NULL,
     hits INTEGER NOT NULL DEFAULT 0, last_hit_at INTEGER, used_at INTEGER NOT NULL,
     pinned INTEGER NOT NULL DEFAULT 0, cost INTEGER, saved INTEGER NOT NULL DEFAULT 0,
-    latency_us INTEGER NOT NULL, usage BLOB NOT NULL, "group" INTEGER NOT NULL DEFAULT 0)""",
+    latency_us INTEGER NOT NULL, usage BLOB NOT NULL)""",
     "CREATE INDEX entries_used ON entries (used_at) WHERE pinned = 0",
     "CREATE INDEX entries_expiry ON entries (expires_at) WHERE pinned = 0",
     "CREATE INDEX entries_context ON entries (context)",
@@ -50,12 +52,14 @@ _TABLES = (
     checksum BLOB NOT NULL, body BLOB NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL)
     WITHOUT ROWID""",
     "CREATE INDEX replays_expiry ON replays (expires_at)",
-    # The semantic cache's: a byte a dimension by the static table and by the embedder, what judges have learnt (no
-    # texts), and what was judged lately.
+    # The semantic cache's: a byte a dimension by the static table and by the embedder, whose answers mean the same,
+    # what judges have learnt (no texts), and what was judged lately. Each checksum covers all that is judged by.
     """CREATE TABLE vectors (
     entry_id INTEGER PRIMARY KEY REFERENCES entries (id) ON DELETE CASCADE, screener TEXT NOT NULL,
-    screen BLOB NOT NULL, embedder TEXT NOT NULL, vector BLOB)""",
-    "CREATE TABLE judges (name TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID",
+    screen BLOB NOT NULL, embedder TEXT NOT NULL, vector BLOB, "group" INTEGER NOT NULL DEFAULT 0,
+    checksum BLOB NOT NULL DEFAULT x'')""",
+    """CREATE TABLE judges (
+    name TEXT PRIMARY KEY, state BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID""",
     """CREATE TABLE sightings (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, tenant TEXT NOT NULL, prompt TEXT NOT NULL,
     entry_id INTEGER NOT NULL, other TEXT NOT NULL, cosine REAL NOT NULL, score REAL NOT NULL,
@@ -67,36 +71,56 @@ _TABLES = (
 )
 
 
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite says that the file is not what it wrote, or that a table of it is missing."""
+    if isinstance(error, sqlite3.Error):
+        damaged = error_code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+        cut = getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_SHORT_READ"
+        return damaged or cut or "no such " in str(error)
+    return isinstance(error, UnicodeDecodeError)  # an error's own words, which quote what is damaged
+
+
+@contextmanager
+def troubles(path: Path) -> Iterator[None]:
+    """Turn whatever SQLite says inside the block into Unavailable: of a cache nothing is worth an error."""
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise unavailable(error, path) from error
+
+
+def set_aside(path: Path) -> None:
+    """Move a damaged file out of the way, so that a new one is begun."""
+    log.warning("%s is damaged: it is kept as %s.damaged and begun anew", path, path.name)
+    with suppress(OSError):  # where it cannot be moved it stays in the way, and whoever opens it says so
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        path.replace(path.with_name(path.name + ".damaged"))
+
+
 def _text(raw: bytes) -> str:
     """A text of the file, also one that is damaged: its checksum tells."""
     return raw.decode(errors="replace")
 
 
 class AnswerFile(Database):
-    """The file at ``path``; one that is damaged is set aside and begun anew."""
+    """The file at ``path``."""
 
-    @classmethod
-    def open(cls, path: Path, *, readonly: bool = False, clock: Clock = SYSTEM_CLOCK) -> Self:
-        try:
-            return super().open(path, readonly=readonly, clock=clock)
-        except ConfigInvalid as error:
-            cause = error.__cause__
-            damaged = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
-            if readonly or cause is None or error_code(cause) not in damaged:
-                raise
-        log.warning("%s is damaged: it is kept as %s.damaged and begun anew", path, path.name)
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        path.replace(path.with_name(path.name + ".damaged"))
-        return super().open(path, readonly=readonly, clock=clock)
-
-    def connect(self, *, readonly: bool = False, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    def connect(self, *, readonly: bool = False, timeout: float | None = None) -> sqlite3.Connection:
         """See Database. Nothing waits for the disk: a checksum in each entry tells what a power cut tore."""
         connection = super().connect(readonly=readonly, timeout=timeout)
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.text_factory = _text
         return connection
+
+    def leave(self) -> None:
+        """Where another file is in its place take the log along, which would be read as that one's."""
+        log = self.path.with_name(self.path.name + "-wal")
+        with suppress(OSError):
+            if self.misplaced() == self.path and samestat(log.stat(), self._files[log]):
+                for suffix in ("-wal", "-shm"):
+                    self.path.with_name(self.path.name + suffix).unlink()
 
     def is_current(self, connection: sqlite3.Connection) -> bool:
         (application,) = connection.execute("PRAGMA application_id").fetchone()

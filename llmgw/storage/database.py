@@ -77,9 +77,11 @@ def troubles(path: Path) -> Iterator[None]:
 class Database:
     """The file at ``path``, its tables up to date. ``readonly`` opens what is there and changes nothing."""
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+    def __init__(self, path: Path, *, readonly: bool = False, patience: float = BUSY_SECONDS) -> None:
+        """``patience`` is how many seconds a connection waits for another process, if it is told nothing else."""
         self.path = path
         self.readonly = readonly
+        self.patience = patience
         self.before_upgrade: Path | None = None
         """The copy that opening made, where it had to bring older tables up to date."""
         self._immutable = False
@@ -88,12 +90,19 @@ class Database:
         self._readers: list[sqlite3.Connection] = []
 
     @classmethod
-    def open(cls, path: Path, *, readonly: bool = False, clock: Clock = SYSTEM_CLOCK) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        readonly: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        patience: float = BUSY_SECONDS,
+    ) -> Self:
         """Create or bring up to date what is needed; about a millisecond when nothing is.
 
         ConfigInvalid when the place or the file cannot serve, Unavailable when the disk is full or the file locked.
         """
-        database = cls(path.absolute(), readonly=readonly)
+        database = cls(path.absolute(), readonly=readonly, patience=patience)
         try:
             database._prepare(clock)
             database._files[database.path] = database.path.stat()
@@ -162,7 +171,7 @@ class Database:
         with closing(self.connect()) as connection:
             return self.is_current(connection)
 
-    def connect(self, *, readonly: bool = False, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    def connect(self, *, readonly: bool = False, timeout: float | None = None) -> sqlite3.Connection:
         """A new connection in autocommit, to be closed by the caller; usable from any one thread at a time."""
         mode = "ro" if readonly or self.readonly else "rw"
         if self._immutable:
@@ -170,7 +179,7 @@ class Database:
         connection = sqlite3.connect(
             f"{self.path.as_uri()}?mode={mode}",
             uri=True,
-            timeout=timeout,
+            timeout=self.patience if timeout is None else timeout,
             isolation_level=None,
             check_same_thread=False,
         )

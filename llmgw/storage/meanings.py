@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llmgw.storage.database import troubles
+from llmgw.storage.answers_schema import troubles
+from llmgw.storage.sealing import seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,14 @@ if TYPE_CHECKING:
     from llmgw.storage.answers import AnswerStore
 
 KEPT_SIGHTINGS = 1000
-TOGETHER = 500
-"""Ids in one statement at most."""
+
+_OF_ENTRY = "id, fingerprint, context, prompt, created_at"
+_OF_VECTORS = 'screener, screen, embedder, vector, "group"'
+_OF_ONE = f"SELECT {_OF_ENTRY} FROM entries WHERE id = ?"  # noqa: S608 (own columns)
+_READ = f"SELECT {_OF_ENTRY}, {_OF_VECTORS}, checksum FROM entries JOIN vectors ON entry_id = id"  # noqa: S608
+"""All that an entry is judged by, which the checksum at its end covers."""
+_EMBEDDER, _VECTOR, _GROUP = 7, 8, 9
+"""Places in such a row."""
 
 
 class Row(NamedTuple):
@@ -23,7 +30,6 @@ class Row(NamedTuple):
 
     entry: int
     context: bytes
-    prompt: str
     screener: str
     screen: bytes
     embedder: str
@@ -62,74 +68,82 @@ class Meanings:
 
     def __init__(self, store: AnswerStore) -> None:
         self.store = store
+        self.dropped = 0
+        """How many entries' vectors turned out damaged."""
 
     def rows(self) -> Iterator[Row]:
-        """Every entry that has vectors, the entries of one context together."""
+        """Every entry that has vectors, the entries of one context together; what is damaged is dropped."""
+        damaged = []
         with troubles(self.store.path):
-            yield from map(
-                Row._make,
-                self.store.connection.execute(
-                    "SELECT e.id, context, CASE WHEN length(screen) = 0 THEN prompt ELSE '' END, screener, screen, "
-                    "embedder, vector FROM vectors JOIN entries e ON e.id = entry_id ORDER BY context"
-                ),
-            )
+            for row in self.store.connection.execute(f"{_READ} ORDER BY context"):
+                if _is_whole(row):
+                    yield Row(row[0], row[2], *row[5:9])
+                else:
+                    damaged.append(row[0])
+        self._drop(damaged)
 
     def prompt(self, entry: int) -> str:
-        """The wording of an entry's prompt; empty where it has gone."""
+        """The wording of an entry's prompt; empty where it has gone, or is damaged."""
         with troubles(self.store.path):
-            row = self.store.connection.execute(
-                "SELECT prompt FROM entries WHERE id = ?", (entry,)
-            ).fetchone()
-        return "" if row is None else str(row[0])
+            row = self.store.connection.execute(f"{_READ} WHERE id = ?", (entry,)).fetchone()
+        return str(row[3]) if row is not None and _is_whole(row) else ""
 
-    def entries(self) -> list[int]:
+    def entries(self) -> Iterator[int]:
         """The ids of all that have vectors."""
         with troubles(self.store.path):
-            return [entry for (entry,) in self.store.connection.execute("SELECT entry_id FROM vectors")]
+            for (entry,) in self.store.connection.execute("SELECT entry_id FROM vectors"):
+                yield entry
+
+    def unread(self, after: int, screener: str, limit: int) -> list[tuple[int, bytes]]:
+        """Ids and fingerprints of entries above an id that have no vectors by that table."""
+        with troubles(self.store.path):
+            return self.store.connection.execute(
+                "SELECT id, fingerprint FROM entries LEFT JOIN vectors ON entry_id = id "
+                "WHERE id > ? AND (entry_id IS NULL OR screener != ?) ORDER BY id LIMIT ?",
+                (after, screener, limit),
+            ).fetchall()
 
     def remembered(self, context: bytes, entries: Sequence[int], now: Nanoseconds) -> dict[int, Remembered]:
-        """Of these entries those that are still there and good, and indeed of that context."""
+        """Of these entries those that are still there, good and whole, and indeed of that context."""
         marks = ", ".join("?" * len(entries))
         with troubles(self.store.path):
             found = self.store.connection.execute(
-                f'SELECT id, fingerprint, prompt, "group", created_at FROM entries WHERE id IN ({marks}) '  # noqa: S608
-                "AND context = ? AND (expires_at > ? OR pinned)",
+                f"{_READ} WHERE id IN ({marks}) AND context = ? AND (expires_at > ? OR pinned)",
                 (*entries, context, now),
             ).fetchall()
-        return {row[0]: Remembered._make(row) for row in found}
+        self._drop([row[0] for row in found if not _is_whole(row)])
+        return {
+            row[0]: Remembered(row[0], row[1], row[3], row[_GROUP], row[4]) for row in found if _is_whole(row)
+        }
 
     def keep(self, entry: int, screener: str, screen: bytes, embedder: str, vector: bytes | None) -> None:
         """Keep an entry's vectors; nothing where the entry has gone meanwhile."""
         with self.store.change() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO vectors (entry_id, screener, screen, embedder, vector) "
-                "SELECT id, ?, ?, ?, ? FROM entries WHERE id = ?",
-                (screener, screen, embedder, vector, entry),
-            )
+            sealed = connection.execute(_OF_ONE, (entry,)).fetchone()
+            if sealed is not None:
+                values = (screener, screen, embedder, vector, 0)
+                connection.execute(
+                    f"INSERT OR REPLACE INTO vectors (entry_id, {_OF_VECTORS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                    (entry, *values, seal(*sealed, *values)),
+                )
 
     def attach(self, entry: int, embedder: str, vector: bytes) -> None:
         """Keep what an embedder made of an entry's prompt."""
-        with self.store.change() as connection:
-            connection.execute(
-                "UPDATE vectors SET embedder = ?, vector = ? WHERE entry_id = ?", (embedder, vector, entry)
-            )
+        self._change([entry], {_EMBEDDER: embedder, _VECTOR: vector})
 
     def group(self, entries: Sequence[int], group: int) -> None:
         """Put entries whose answers mean the same into one group."""
-        marks = ", ".join("?" * len(entries))
-        with self.store.change() as connection:
-            connection.execute(f'UPDATE entries SET "group" = ? WHERE id IN ({marks})', (group, *entries))  # noqa: S608
+        self._change(entries, {_GROUP: group})
 
     def judge(self, name: str) -> bytes | None:
         """What the judge of that name had learnt when it was kept last."""
-        with troubles(self.store.path):
-            row = self.store.connection.execute("SELECT state FROM judges WHERE name = ?", (name,)).fetchone()
-        return None if row is None else bytes(row[0])
+        return self._judges("WHERE name = ?", (name,)).get(name)
 
     def keep_judges(self, states: dict[str, bytes]) -> None:
         with self.store.change() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO judges (name, state) VALUES (?, ?)", states.items()
+                "INSERT OR REPLACE INTO judges (name, state, checksum) VALUES (?, ?, ?)",
+                [(name, state, seal(name, state)) for name, state in states.items()],
             )
 
     def count(self, counts: Mapping[tuple[str, str], int]) -> None:
@@ -182,5 +196,39 @@ class Meanings:
 
     def judges(self) -> dict[str, bytes]:
         """What every judge had learnt when it was kept last, by its name."""
+        return self._judges("ORDER BY name", ())
+
+    def _judges(self, which: str, given: tuple[str, ...]) -> dict[str, bytes]:
         with troubles(self.store.path):
-            return dict(self.store.connection.execute("SELECT name, state FROM judges ORDER BY name"))
+            rows = self.store.connection.execute(f"SELECT name, state, checksum FROM judges {which}", given)  # noqa: S608
+            return {name: state for name, state, checksum in rows if seal(name, state) == checksum}
+
+    def _change(self, entries: Sequence[int], changes: dict[int, Any]) -> None:
+        """Change what is kept of entries, by place in a row; of what is damaged nothing is kept."""
+        damaged = []
+        with self.store.change() as connection:
+            for entry in entries:
+                row = connection.execute(f"{_READ} WHERE id = ?", (entry,)).fetchone()
+                if row is not None and _is_whole(row):
+                    sealed = [changes.get(at, value) for at, value in enumerate(row[:-1])]
+                    connection.execute(
+                        'UPDATE vectors SET embedder = ?, vector = ?, "group" = ?, checksum = ? WHERE entry_id = ?',
+                        (*sealed[_EMBEDDER:], seal(*sealed), entry),
+                    )
+                elif row is not None:
+                    damaged.append(entry)
+        self._drop(damaged)
+
+    def _drop(self, damaged: Sequence[int]) -> None:
+        """Forget vectors, which can be made again."""
+        if damaged:
+            with self.store.change() as connection:
+                connection.executemany(
+                    "DELETE FROM vectors WHERE entry_id = ?", [(each,) for each in damaged]
+                )
+            self.store.count("damaged", len(damaged))
+            self.dropped += len(damaged)
+
+
+def _is_whole(row: tuple[Any, ...]) -> bool:
+    return bool(seal(*row[:-1]) == row[-1])

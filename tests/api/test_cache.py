@@ -95,6 +95,10 @@ def test_what_goes(gateway, who, event, gone):
         ("admin", {"oldr_than": "4h"}, 400),
         ("admin", {"older_than": "soon"}, 400),
         ("admin", {"files": "src/app.py"}, 400),
+        ("admin", {"text": ""}, 400),
+        ("admin", {"model": "*a" * 30_000}, 400),
+        ("admin", {"tenant": ""}, 400),
+        ("admin", COMMIT | {"files": [""]}, 400),
     ],
 )
 def test_what_is_refused(gateway, who, event, status):
@@ -102,6 +106,18 @@ def test_what_is_refused(gateway, who, event, status):
     reply = invalidate(gateway, who, **event)
 
     assert reply.status_code == status
+    assert reply.json()["error"]["message"]
+    assert left(gateway) == PROMPTS.keys()
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", rb"\ud800", rb"\udc00\ud800", b"\x00"], ids=str)
+@pytest.mark.parametrize("field", ["text", "tenant", "tag", "model", "commit", "older_than"])
+def test_what_is_no_text_is_refused(gateway, field, text):
+    """Broken UTF-8, half a surrogate pair and a control character are 400 in every field, and nothing goes."""
+    headers = {"authorization": f"Bearer {gateway.tokens['admin']}"}
+    body = b'{"event": "manual", "%s": "a%sb"}' % (field.encode(), text)
+    reply = httpx.post(gateway.url + "/cache/invalidate", headers=headers, content=body)
+    assert reply.status_code == 400
     assert reply.json()["error"]["message"]
     assert left(gateway) == PROMPTS.keys()
 

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from support.money import PRICES, ask
 from support.program import Program, Result, elsewhere
+from support.remembered import an_answer, an_entry
 
 from llmgw.cli.app import entries, load
+from llmgw.storage.answers import AnswerStore
 
 Run = Callable[..., Result]
 
@@ -67,6 +69,10 @@ def both(served, tmp_path) -> tuple[Run, Run]:
         ["request", "list"],
         ["model", "list"],
         ["provider", "list"],
+        ["cache", "stats", "--since", "2020-01-01"],
+        ["cache", "list"],
+        ["cache", "tune"],
+        ["cache", "verify"],
         ["status"],
     ],
     ids=" ".join,
@@ -169,6 +175,26 @@ def test_limits(run):
     assert run("limit", "remove", "key:ops").code == 0
     assert run("limit", "remove", "key:ops").code == 5
     assert "come from the configuration" in run("limit", "remove", "all").err
+
+
+def test_the_cache(run, served):
+    """Answers are listed, shown, pinned, unpinned and forgotten."""
+    with AnswerStore.open(served.home / "cache.db") as store:
+        store.put(an_entry("What is a gateway?"), an_answer())
+        store.put(an_entry("What is a moat?"), an_answer())
+    ident, other = run("cache", "list", "-q").out.split()
+    assert run("cache", "show", ident, "--json").json["answer"] == "A gateway stands between two networks."
+    assert run("cache", "show", "999").code == 5
+    assert run("cache", "pin", ident, "--json").json["entries"][0]["expires_at"] is None
+    assert run("cache", "unpin", ident, "--json").json["entries"][0]["pinned"] is False
+    assert run("cache", "list", "--text", "MOAT", "--older", "1h", "-q").out == ""
+    assert run("cache", "clear", "--id", ident, "-n", "--json").json["would_remove"] == 1
+    assert run("cache", "clear", "--older", "soon").code == 2
+    assert run("cache", "clear", "--text", "", "-y").code == 2
+    assert run("cache", "clear", "--file", "", "-y").code == 2
+    assert run("cache", "clear", "--id", ident, "-y", "--json").json["removed"] == 1
+    assert run("cache", "list", "-q").out.split() == [other]
+    assert run("cache", "clear", "-y", "-q").out == "1\n"
 
 
 def test_the_kill_switch(run, served):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import anthropic
+import httpx
 import openai
 import pytest
 from support.budgets import budget
-from support.caches import Cached, options
+from support.caches import CHAT, MESSAGES, Cached, options
 from support.fake_server import Behaviour
 
 from llmgw.domain.cache import Selector
@@ -291,14 +293,18 @@ def test_gateway_meta_of_a_hit_says_what_it_saved(gateway: Cached) -> None:
 def test_a_cache_that_cannot_be_used_costs_nobody_an_answer(
     tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With a folder in the place of its file the gateway serves without it, and says so once."""
+    """With a folder in the place of its file the gateway serves without it, says so once, and uses it once it can."""
     (tmp_path / "cache.db").mkdir()
     with Cached(tmp_path, fake_openai, fake_anthropic) as gateway:
         for _ in range(2):
             answer = gateway.chat()
-            assert (answer.status_code, answer.headers["x-llmgw-cache"]) == (200, "bypass")
+            assert (answer.status_code, answer.headers["x-llmgw-cache"]) == (200, "miss")
         assert "cannot use" in gateway.health()["components"]["cache"]
-    assert sum("without a cache" in each.message for each in caplog.records) == 1
+        time.sleep(2.5)
+        assert sum("the cache cannot be" in each.message for each in caplog.records) <= 2
+        (tmp_path / "cache.db").rmdir()
+        gateway.until_exact()
+        assert gateway.health()["components"]["cache"] == "ok"
 
 
 def test_a_damaged_file_is_set_aside(
@@ -319,3 +325,137 @@ def test_a_long_answer_is_replayed_in_few_pieces() -> None:
     assert "".join(found) == text
     assert len(found) <= MOST_PIECES
     assert len(list(pieces("a short answer of two pieces or so"))) == 2
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [("cache-control", "no-store"), ("cache-control", "max-age=60")],
+        [("cache-control", "max-age=60"), ("Cache-Control", "no-store")],
+        [("x-llmgw-cache", "no-store"), ("x-llmgw-cache", "refresh")],
+        [("x-llmgw-cache", "refresh"), ("x-llmgw-cache", "no-store")],
+    ],
+    ids=str,
+)
+def test_a_header_in_several_lines_is_one_list(
+    gateway: Cached, fake_openai: FakeOpenAI, lines: list[tuple[str, str]]
+) -> None:
+    """`no-store` holds whichever line it stands in, also where a proxy has added another one."""
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+    headers = [*gateway.auth.items(), *lines]
+    for _ in range(2):
+        answer = httpx.post(gateway.url + CHAT, json=body, headers=headers)
+        assert (answer.status_code, answer.headers["x-llmgw-cache"]) == (200, "bypass")
+    with gateway.store() as store:
+        assert store.stats() == ()
+    assert len(fake_openai.chats) == 2
+
+
+def test_beta_headers_in_several_lines_all_count(gateway: Cached, fake_openai: FakeOpenAI) -> None:
+    """Two lines of `anthropic-beta` name two things that may change an answer, whatever the order they come in."""
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+
+    def ask(*betas: str) -> str:
+        headers = [*gateway.auth.items(), *(("anthropic-beta", each) for each in betas)]
+        return httpx.post(gateway.url + CHAT, json=body, headers=headers).headers["x-llmgw-cache"]
+
+    assert ask("one", "two") == "miss"
+    assert ask("two") == "miss"
+    assert ask("one", "two") == "exact"
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", b"\xc3", rb"\ud800", rb"\udc00 x"], ids=str)
+@pytest.mark.parametrize("semantic", ["off", "on"])
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+def test_broken_text_costs_no_more_than_a_hit(
+    tmp_path: Path,
+    fake_openai: FakeOpenAI,
+    fake_anthropic: FakeAnthropic,
+    path: str,
+    semantic: str,
+    text: bytes,
+) -> None:
+    """A prompt that is no text is refused or passes the caches by; it never fails inside, and nothing is kept of it."""
+    model = b"gpt-4o" if path == CHAT else b"claude-x"
+    body = b'{"model":"%s","max_tokens":9,"messages":[{"role":"user","content":"how do I %s"}]}' % (
+        model,
+        text,
+    )
+    launch = {"cache": options(semantic=semantic)}
+    with Cached(tmp_path, fake_openai, fake_anthropic, **launch) as gateway:
+        for _ in range(3):
+            answer = httpx.post(gateway.url + path, content=body, headers=gateway.auth)
+            assert answer.status_code in {200, 400}
+            assert answer.headers["x-llmgw-cache"] == "bypass"
+        with gateway.store() as store:
+            assert store.stats() == ()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_under_way_when_answers_were_forgotten_is_not_kept(
+    gateway: Cached, fake_openai: FakeOpenAI, stream: bool
+) -> None:
+    """An answer that was asked for before a commit says what was true then: it is neither kept nor joined after it."""
+    fake_openai.default = Behaviour(latency=0.8)
+    with ThreadPoolExecutor() as pool:
+        before = pool.submit(gateway.chat, stream=stream)
+        time.sleep(0.3)
+        reply = httpx.post(gateway.url + "/cache/invalidate", headers=gateway.auth, json={"event": "manual"})
+        assert reply.json() == {"invalidated": 0}
+        time.sleep(0.1)
+        after = pool.submit(gateway.chat, stream=stream)
+        assert before.result().headers["x-llmgw-cache"] == "miss"
+        assert after.result().headers["x-llmgw-cache"] == "miss"
+    assert len(fake_openai.chats) == 2
+    assert gateway.chat().headers["x-llmgw-cache"] == "exact"
+    with gateway.store() as store:
+        (kept,) = store.list()
+    assert kept.created_at > time.time_ns() - 10**9 * 60
+
+
+def test_what_was_under_way_when_a_command_forgot_answers_is_not_kept(
+    gateway: Cached, fake_openai: FakeOpenAI
+) -> None:
+    """The same where `llmgw cache clear` did it, in a process of its own."""
+    fake_openai.default = Behaviour(latency=0.5)
+    with ThreadPoolExecutor() as pool:
+        before = pool.submit(gateway.chat)
+        time.sleep(0.2)
+        with gateway.store() as store:
+            store.remove(Selector())
+        assert before.result().status_code == 200
+    time.sleep(0.2)
+    assert gateway.chat().headers["x-llmgw-cache"] == "miss"
+
+
+def test_options_of_a_later_start_count_for_older_answers(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+) -> None:
+    """A shorter life, a lower temperature, tools no longer: what was remembered before is held to what is allowed now."""
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    asked: list[dict[str, Any]] = [{}, {"temperature": 0.9}, {"tools": [tool]}]
+
+    def verdicts(gateway: Cached) -> list[str]:
+        return [gateway.chat("hi", **more).headers["x-llmgw-cache"] for more in asked]
+
+    with Cached(tmp_path, fake_openai, fake_anthropic, cache=options(tools=True)) as gateway:
+        assert verdicts(gateway) == ["miss"] * 3
+        gateway.settled(3)
+    with Cached(tmp_path, fake_openai, fake_anthropic, cache=options(max_temperature=0.5)) as gateway:
+        assert verdicts(gateway) == ["exact", "bypass", "bypass"]
+    time.sleep(1.1)
+    with Cached(tmp_path, fake_openai, fake_anthropic, cache=options(ttl="1s")) as gateway:
+        assert verdicts(gateway) == ["miss", "miss", "bypass"]
+
+
+def test_a_restart_under_load_keeps_the_hits(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+) -> None:
+    """Of forty questions that were answered before a restart all are answered from memory after it, from the first call on."""
+    questions = [f"question {number}" for number in range(40)]
+    with Cached(tmp_path, fake_openai, fake_anthropic) as gateway, ThreadPoolExecutor(8) as pool:
+        list(pool.map(gateway.chat, questions))
+    with Cached(tmp_path, fake_openai, fake_anthropic) as gateway, ThreadPoolExecutor(8) as pool:
+        found = [each.headers["x-llmgw-cache"] for each in pool.map(gateway.chat, questions * 3)]
+    assert found == ["exact"] * 120
+    assert len(fake_openai.chats) == 40

@@ -183,7 +183,7 @@ def test_a_hit_is_audited_in_the_background(
     assert audit["cost"] > 0
     with gateway.store() as store:
         assert store.counters()["semantic_audit_right"] == 1
-        groups = store.connection.execute('SELECT DISTINCT "group" FROM entries').fetchall()
+        groups = store.connection.execute('SELECT DISTINCT "group" FROM vectors').fetchall()
     assert len(groups) == 1
     assert groups[0][0] > 0
 

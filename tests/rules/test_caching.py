@@ -148,13 +148,20 @@ def test_only_a_whole_and_good_answer_is_kept(given: ChatAnswer, kept: bool, kep
         ({b"cache-control": b"only-if-cached"}, CacheControl(only=True)),
         ({b"x-llmgw-cache": b" REFRESH "}, CacheControl(read=False)),
         ({b"cache-control": b"no-cache", b"x-llmgw-cache": b"only"}, CacheControl(only=True)),
+        ({b"cache-control": b"no-store, no-cache"}, CacheControl(False, False)),
+        ({b"cache-control": b"max-age=9, max-age=7"}, CacheControl(max_age=7 * 10**9)),
+        ({b"x-llmgw-cache": b"refresh, no-store"}, CacheControl(False, False)),
+        ({b"x-llmgw-cache": b"no-store,,refresh"}, CacheControl(False, False)),
+        ({b"cache-control": b"no-store", b"x-llmgw-cache": b"refresh"}, CacheControl(False, False)),
+        ({b"x-llmgw-cache": b"refresh, only"}, CacheControl(False, only=True)),
+        ({b"cache-control": b"no-store", b"x-llmgw-cache": b"only"}, CacheControl(False, False, True)),
     ],
     ids=str,
 )
 def test_control_headers_are_read_as_the_standard_has_them(
     headers: dict[bytes, bytes], control: CacheControl
 ) -> None:
-    """Unknown directives are overlooked, the gateway's own header wins."""
+    """Unknown directives are overlooked, the gateway's own header wins, and `no-store` holds wherever it stands."""
     assert read_control(headers) == control
 
 

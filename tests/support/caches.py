@@ -63,6 +63,13 @@ class Cached(RunningGateway):
         """The file of the caches, opened as a command does."""
         return AnswerStore.open(self.home / "cache.db")
 
+    def until_exact(self, seconds: float = 10) -> None:
+        """Ask until an answer comes from memory."""
+        end = time.monotonic() + seconds
+        while self.chat().headers["x-llmgw-cache"] != "exact":
+            assert time.monotonic() < end, "it never did"
+            time.sleep(0.1)
+
     def settled(self, entries: int) -> None:
         """Wait until the file holds so many entries."""
         with self.store() as store:

@@ -17,7 +17,6 @@ from llmgw.gates import judging, semantics
 from llmgw.rules.similarity.decision import NAMES as FIGURES
 from llmgw.rules.similarity.features import NAMES
 from llmgw.rules.similarity.judge import Judge, Verdict
-from llmgw.rules.similarity.risk import BINS
 from llmgw.rules.similarity.verifier import Weights
 from llmgw.service import semantics as service
 
@@ -36,7 +35,7 @@ def willing() -> Weights:
     """Every candidate that is not vetoed looks right."""
     figures = np.zeros(len(FIGURES))
     figures[0] = 3.0
-    return Weights(np.zeros(len(NAMES)), 0.0, figures, np.eye(len(FIGURES)) * 1e-6, np.zeros((2, BINS)))
+    return Weights(np.zeros(len(NAMES)), 0.0, figures, np.eye(len(FIGURES)) * 1e-6, (0.0, -1.0))
 
 
 class Willing(Judge):

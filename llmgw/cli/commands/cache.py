@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from msgspec import structs, to_builtins
 
 from llmgw.cli import cache_figures, completing, git_hook, notices, options, output, prompts
-from llmgw.cli.cache_rows import COLUMNS, describe, size, tell
+from llmgw.cli.cache_rows import COLUMNS, size
 from llmgw.cli.options import given
-from llmgw.cli.ranges import parse_span
-from llmgw.domain.cache import Selector
+from llmgw.cli.ranges import parse_moment
 from llmgw.errors import BadRequest
 
 PLACE = "CONTROL", 5
+ELSEWHERE = ("stats", "list", "show", "clear", "pin", "unpin", "verify", "tune")
 
 app = typer.Typer()
 embedder = typer.Typer()
@@ -71,10 +73,14 @@ def stats(
       llmgw cache stats
       llmgw cache stats --since 7d --tenant ml --json
     """
-    from llmgw.client import caches
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.caches import ShowCache
+    from llmgw.desk.wire import moment
 
-    figures = caches.figures(options.paths(), cache_figures.since(since), tenant)
-    output.record(cache_figures.describe(figures), ident="hit_rate", text=cache_figures.draw(figures))
+    with gateway() as there:
+        start = parse_moment(since, time.time_ns(), there.zone())
+        figures = there.ask(ShowCache(since=moment(start), tenant=tenant))
+    output.record(to_builtins(figures), ident="hit_rate", text=cache_figures.draw(figures))
 
 
 @app.command("list")
@@ -97,13 +103,24 @@ def list_entries(
       llmgw cache list --sort hits --limit 10
       llmgw cache list --model 'gpt-*' --since 24h -o csv
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk import caches
 
-    wanted = _selector(tenant, key, tag, model, older, text, since=since, unused=unused)
-    with local.answers(options.paths()) as answers:
-        found = answers.list(wanted, limit, sort.value)
-        total, _ = answers.measure(wanted)
-    output.rows(map(describe, found), COLUMNS, noun="entries", ident="id", total=total)
+    wanted = caches.ListEntries(
+        tenant=tenant,
+        key=key,
+        tag=tag,
+        model=model,
+        older=older,
+        newer=since,
+        text=text,
+        unused=unused,
+        sort=caches.Order(sort.value),
+        limit=limit,
+    )
+    with gateway() as there:
+        found = there.ask(wanted)
+    output.rows(map(to_builtins, found.entries), COLUMNS, noun="entries", ident="id", total=found.total)
 
 
 @app.command()
@@ -116,11 +133,11 @@ def show(
       llmgw cache show 42
       llmgw cache show 42 --json
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.caches import ShowEntry
 
-    with local.answers(options.paths()) as answers:
-        stored = answers.show(ident)
-    shown = describe(stored.entry) | {"answer": tell(stored.answer)}
+    with gateway() as there:
+        shown = to_builtins(there.ask(ShowEntry(id=ident)))
     facts = "\n".join(f"{name:<12}  {output.cell(name, shown[name])}" for name in shown if name != "answer")
     output.record(shown, ident="id", text=f"{facts}\n\n{shown['answer']}")
 
@@ -158,20 +175,33 @@ def clear(
       llmgw cache clear --file src/app.py -y
       llmgw cache clear -y
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.caches import ClearCache
 
     files = None if file is None and files_from is None else (*(file or ()), *_listed(files_from))
-    ids = tuple(ident) if ident else None
-    wanted = _selector(tenant, key, tag, model, older, text, unused=unused, ids=ids, files=files)
-    with local.answers(options.paths()) as answers:
-        count, stored = answers.measure(wanted)
-        words = f"{count:,} answer{'' if count == 1 else 's'} ({size(stored)})"
+    wanted = ClearCache(
+        tenant=tenant,
+        key=key,
+        tag=tag,
+        model=model,
+        older=older,
+        text=text,
+        unused=unused,
+        ids=tuple(ident) if ident else None,
+        files=files,
+        dry_run=True,
+    )
+    with gateway() as there:
+        done = there.ask(wanted)
+        count = done.would_remove
+        words = f"{count:,} answer{'' if count == 1 else 's'} ({size(done.bytes)})"
         if not dry_run:
             if count:
                 prompts.confirm(f"Forget {words}?", yes=yes)
-            count = answers.remove(wanted)
-    done = {"removed": 0 if dry_run else count, "would_remove": count, "bytes": stored, "dry_run": dry_run}
-    output.record(done, ident="removed", text=f"{words} {'would be ' if dry_run else ''}forgotten")
+            done = there.ask(structs.replace(wanted, dry_run=False))
+    output.record(
+        to_builtins(done), ident="removed", text=f"{words} {'would be ' if dry_run else ''}forgotten"
+    )
 
 
 @app.command()
@@ -204,16 +234,16 @@ def verify() -> None:
       llmgw cache verify
       llmgw cache verify --json
     """
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.caches import VerifyCache
 
-    with local.answers(options.paths()) as answers:
-        found = answers.verify()
+    with gateway() as there:
+        found = there.ask(VerifyCache())
     damaged = len(found.damaged)
     words = f"{found.checked:,} answers checked, " + (
         f"{damaged:,} damaged and dropped" if damaged else "all whole"
     )
-    checked = {"ok": not damaged, "checked": found.checked, "damaged": list(found.damaged)}
-    output.record(checked, ident="ok", text=words)
+    output.record(to_builtins(found), ident="ok", text=words)
     if damaged:
         raise typer.Exit(1)
 
@@ -229,12 +259,14 @@ def tune(tenant: Tenant = None) -> None:
       llmgw cache tune
       llmgw cache tune --tenant ml --json
     """
-    from llmgw.client import caches
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.caches import ShowCache
 
-    found = caches.figures(options.paths(), 0, tenant).semantic
+    with gateway() as there:
+        found = there.ask(ShowCache(tenant=tenant)).semantic
     output.rows(cache_figures.offers(found), cache_figures.OFFERS, noun="offers", ident="max_error")
     if not found.judges:
-        notices.note(cache_figures.verdict(found))
+        notices.note(found.verdict)
     if found.mode != "on":
         notices.note(f"the mode is {found.mode}; `llmgw config set cache.semantic.mode on` has it serve")
 
@@ -327,34 +359,12 @@ def show_hook() -> None:
 
 
 def _pin(idents: list[int], *, pinned: bool) -> None:
-    from llmgw.client import local
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.caches import PinEntries
 
-    with local.answers(options.paths()) as answers:
-        found = [answers.pin(ident, pinned) for ident in idents]
-    output.rows(map(describe, found), COLUMNS, noun="entries", ident="id")
-
-
-def _selector(
-    tenant: str | None,
-    key: str | None,
-    tag: str | None,
-    model: str | None,
-    older: str | None,
-    text: str | None,
-    *,
-    since: str | None = None,
-    **more: Any,
-) -> Selector:
-    return Selector(
-        tenant=tenant,
-        key=key,
-        tag=tag,
-        model=model,
-        older_than=None if older is None else parse_span(older),
-        newer_than=None if since is None else parse_span(since),
-        text=text,
-        **more,
-    )
+    with gateway() as there:
+        found = there.ask(PinEntries(ids=tuple(idents), pinned=pinned)).entries
+    output.rows(map(to_builtins, found), COLUMNS, noun="entries", ident="id")
 
 
 def _listed(source: str | None) -> list[str]:

@@ -10,13 +10,21 @@ MOST = 5_000
 RIVALS = 16
 """Groups known to differ that one group remembers."""
 
+Row = tuple[int, int, int, float, float, list[int]]
+"""A group and its record, in the order of its fields."""
+
 
 @dataclass(slots=True)
 class Record:
-    """How often a group's answer was right and wrong when compared, and whom it differs from."""
+    """How often a group's answer was right and wrong when compared, and whom it differs from.
+
+    ``surplus`` is how much more often it was right than its scores promised, ``spread`` the variance of that by chance.
+    """
 
     right: int = 0
     wrong: int = 0
+    surplus: float = 0.0
+    spread: float = 0.0
     rivals: OrderedDict[int, None] = field(default_factory=OrderedDict)
 
 
@@ -30,9 +38,15 @@ class Groups:
         """What is known, without keeping anything."""
         return self.records.get(group) or Record()
 
-    def learn(self, group: int, *, right: bool, rival: int | None = None) -> None:
-        """A label for a group's answer; ``rival`` is the group that a wrong one turned out to belong to."""
+    def learn(self, group: int, *, right: bool, chance: float | None, rival: int | None = None) -> None:
+        """A label for a group's answer, right with a ``chance`` where one was worked out.
+
+        ``rival`` is the group that a wrong one turned out to belong to.
+        """
         record = self._own(group)
+        if chance is not None:
+            record.surplus += right - chance
+            record.spread += chance * (1 - chance)
         if right:
             record.right += 1
             return
@@ -43,15 +57,18 @@ class Groups:
                 if len(one.rivals) > RIVALS:
                     one.rivals.popitem(last=False)
 
-    def dump(self) -> list[tuple[int, int, int, list[int]]]:
+    def dump(self) -> list[Row]:
         """All records as plain figures, the one unused longest first."""
-        return [(group, each.right, each.wrong, list(each.rivals)) for group, each in self.records.items()]
+        return [
+            (group, each.right, each.wrong, each.surplus, each.spread, list(each.rivals))
+            for group, each in self.records.items()
+        ]
 
-    def load(self, rows: list[tuple[int, int, int, list[int]]]) -> None:
+    def load(self, rows: list[Row]) -> None:
         """Put records back as :meth:`dump` gave them."""
         self.records = OrderedDict(
-            (group, Record(right, wrong, OrderedDict.fromkeys(rivals)))
-            for group, right, wrong, rivals in rows
+            (group, Record(right, wrong, surplus, spread, OrderedDict.fromkeys(rivals)))
+            for group, right, wrong, surplus, spread, rivals in rows
         )
 
     def _own(self, group: int) -> Record:

@@ -17,7 +17,7 @@ import numpy as np
 from llmgw.rules.similarity.calibration import Calibration
 from llmgw.rules.similarity.decision import Neighbour, choose, describe
 from llmgw.rules.similarity.features import pairs
-from llmgw.rules.similarity.groups import Groups
+from llmgw.rules.similarity.groups import Groups, Row
 from llmgw.rules.similarity.guards import veto
 from llmgw.rules.similarity.risk import Risk
 from llmgw.rules.similarity.verifier import Weights, shipped
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
     from llmgw.rules.similarity.turn import Turn
 
-VERSION = 1
+VERSION = 2
 PROVEN = 1
 """How often a group's answer was found right for another wording before it may serve one."""
+LEAD = 3.0
+"""How much likelier in log odds a group that is not proven must be than one that is."""
 FIRST_AUDITS = 40
 """Audits that may come early, above the agreed share: a young judge knows least."""
 EAGER = 3
@@ -63,10 +65,10 @@ class _State(msgspec.Struct):
     mean: list[float]
     covariance: list[list[float]]
     risk: list[list[float]]
-    evidence: tuple[float, float, float, float]
+    lately: tuple[float, float]
     hits: int
     audits: int
-    groups: list[tuple[int, int, int, list[int]]]
+    groups: list[Row]
 
 
 class Judge:
@@ -87,7 +89,7 @@ class Judge:
         """
         self.weights = embedder if isinstance(embedder, Weights) else shipped(embedder)
         self.calibration = Calibration(self.weights.mean, self.weights.covariance)
-        self.risk = Risk(promise, self.weights.prior)
+        self.risk = Risk(promise, self.weights.curve, self.weights.doubt)
         self.groups = Groups()
         self._audit = audit
         self._chance = chance or random.Random()  # noqa: S311 - samples audits, guards nothing
@@ -104,13 +106,16 @@ class Judge:
         vetoes = [veto(turn, each.turn) for each in neighbours]
         figures = pairs(turn, [each.turn for each in neighbours], [each.cosine for each in neighbours])
         logits = self.weights.logits(figures)
-        chosen = choose(neighbours, logits, vetoes)
-        if chosen is None:
+        candidates = choose(neighbours, logits, vetoes)
+        if not candidates:
             nearest = max(range(len(neighbours)), key=lambda at: neighbours[at].cosine)
             return Verdict(hit=False, neighbour=neighbours[nearest], score=-math.inf, reason=vetoes[nearest])
-        features = describe(chosen, neighbours, logits, vetoes, self.groups)
-        score = self.calibration.logit(features)
-        if self.groups.get(neighbours[chosen].group).right < PROVEN:
+        figures_of = {at: describe(turn, at, neighbours, logits, self.groups) for at in candidates}
+        scores = {at: self.calibration.logit(figures_of[at]) for at in candidates}
+        proven = {at: self.groups.get(neighbours[at].group).right >= PROVEN for at in candidates}
+        chosen = max(candidates, key=lambda at: scores[at] + LEAD * proven[at])
+        score, features = scores[chosen], figures_of[chosen]
+        if not proven[chosen]:
             return Verdict(
                 hit=False, neighbour=neighbours[chosen], score=score, reason="unproven", features=features
             )
@@ -124,16 +129,19 @@ class Judge:
         """Whether the neighbour's answer was equivalent to a fresh one; ``fresh`` is the new entry's own group if it was not."""
         if verdict.neighbour is None:
             return
-        self.groups.learn(verdict.neighbour.group, right=right, rival=fresh)
+        group = verdict.neighbour.group
+        chance = None if verdict.features is None else _chance(verdict.score)
+        self.groups.learn(group, right=right, chance=chance, rival=fresh)
         if verdict.features is not None:
             self.calibration.learn(verdict.features, right=right, weight=weight)
-            self.risk.learn(verdict.score, right=right)
+            if verdict.reason != "unproven":  # what could not be served says nothing about what could
+                self.risk.learn(verdict.score, right=right)
 
     def _sample(self, score: float) -> tuple[bool, float]:
         """Whether to audit a hit, and for how many hits it stands: those likelier to be wrong are asked more often."""
         self._hits += 1
         ahead = self._audits >= FIRST_AUDITS + self._audit * self._hits
-        doubt = math.sqrt(1 / (1 + math.exp(min(score, 30.0))))
+        doubt = math.sqrt(1 - _chance(score))
         self._usual += 0.01 * (doubt - self._usual)
         share = self._audit * (1 if ahead else EAGER) * min(4.0, max(0.25, doubt / self._usual))
         if share <= 0:
@@ -150,8 +158,8 @@ class Judge:
                 VERSION,
                 self.calibration.mean.tolist(),
                 self.calibration.covariance.tolist(),
-                [counts.tolist() for counts in (risk.seen, risk.labels, risk.wrong, risk.heard)],
-                (risk.expected, risk.observed, float(risk.lately[0]), float(risk.lately[1])),
+                [counts.tolist() for counts in (risk.seen, risk.labels, risk.wrong, risk.served)],
+                (float(risk.lately[0]), float(risk.lately[1])),
                 self._hits,
                 self._audits,
                 self.groups.dump(),
@@ -168,9 +176,13 @@ class Judge:
         if kept.version != VERSION or (mean.shape, covariance.shape, counts.shape) != shapes:
             return
         self.calibration.mean, self.calibration.covariance = mean, covariance
-        self.risk.seen, self.risk.labels, self.risk.wrong, self.risk.heard = counts
-        self.risk.expected, self.risk.observed = kept.evidence[:2]
-        self.risk.lately = np.array(kept.evidence[2:])
+        self.risk.seen, self.risk.labels, self.risk.wrong, self.risk.served = counts
+        self.risk.lately = np.array(kept.lately)
         self._hits, self._audits = kept.hits, kept.audits
         self.groups.load(kept.groups)
         self.risk.decide()
+
+
+def _chance(score: float) -> float:
+    """The chance of being right that log odds stand for."""
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))

@@ -1,10 +1,11 @@
 """The lowest score at which the share of wrong hits stays below what was promised.
 
-Scores fall into bins. Each bin has a wrong rate from shipped prior counts and from labels, made monotone in the score by
-pooling neighbours that contradict it. The prior is believed as far as this traffic bears it out: its wrong rates are
-multiplied by how much more often than it says candidates were wrong here. The threshold is the lowest bin from which
-upwards the mean wrong rate, weighted by the traffic each bin sees, plus ``Z`` standard deviations stays below the promise.
-Where there is no such bin, or too few labels of this traffic's own lie above it, nothing is served. Within a bin a label
+How often candidates of a score are wrong is a curve over the score. What is shipped says how it falls, and how far the
+curve of other traffic may lie from that: higher or lower as a whole, steeper or flatter, and anywhere a little off. The
+labels of this traffic bend it: a Gaussian process over the log odds in bins, by Laplace's approximation. The threshold is
+the lowest at which, among the next ``AHEAD`` hits, the share of wrong ones plus ``Z`` standard deviations stays below the
+promise; or among them and the hits of late together, so that what was not used of the promise may be used later. Where
+there is no such threshold, or too few labels of this traffic's own lie above it, nothing is served. Within a bin a label
 of an audit counts as one of a miss does: which of the two it is says nothing about the candidate.
 """
 
@@ -18,50 +19,63 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-EDGES = np.arange(0.0, 9.01, 0.375)
+WIDTH = 0.375
+"""Log odds that a bin spans."""
+EDGES = np.arange(0.0, 9.01, WIDTH)
 """Log odds at which bins begin; what lies below the first is never served."""
 BINS = len(EDGES)
-Z = 1.28
-"""Standard deviations between the mean and the bound: one in ten, one-sided."""
+SCORES = EDGES + WIDTH / 2
+"""What stands for a bin."""
+MIDDLE = 2.0
+"""The score about which a curve turns where it is steeper or flatter."""
+SHIFT = 0.5
+"""How far another traffic's whole curve may lie from the shipped one: one standard deviation in log odds."""
+SLOPE = 0.3
+"""How much steeper or flatter it may fall for each unit of score."""
+WALK = 0.2
+"""How far it may wander beyond that within a unit of score."""
+Z = 1.0
+"""Standard deviations between the mean and the bound: one in six, one-sided."""
+SLACK = 1.0
+"""Wrong hits beyond the promise that the first ones may bring: without it one wrong hit is too many for long."""
+MISTAKEN = 0.02
+"""Share of different answers that the comparison takes for the same: 59 of 2,866 pairs of QQP that are no duplicates."""
 EVERY = 20
 """Candidates between two decisions."""
-FORGET = 0.9995
-"""What is left of a label when the next arrives: the last two thousand or so count."""
-HEARD = 1.0
-"""Labels of its own times the promise that must lie above a threshold: a hundred for one in a hundred."""
-RECENT = 0.998
-"""The same for how this traffic compares with the prior: some five hundred labels."""
+FORGET = 0.9998
+"""What is left of a label or a hit when the next arrives: the last five thousand or so count."""
+AHEAD = 500.0
+"""Hits to come that a threshold is chosen for."""
+HEARD = 0.5
+"""Labels of its own times the promise that must lie above a threshold: fifty for one in a hundred."""
 LATELY = 0.98
-"""The same for the check whether audits have turned bad: the last fifty."""
+"""What is left of an audit when the next arrives, for the check whether they have turned bad: the last fifty count."""
 KEPT = 0.1
 """What is kept of all labels when they have."""
-BELIEF = 4.0
-"""Wrong candidates' worth of belief in the prior before this traffic has been heard."""
-SMOOTH = 0.02
-"""Wrong labels that every bin is taken to have had beyond those seen."""
-UNTOLD = 0.1
-"""The same of a bin of which nothing is shipped."""
-MASS = 60.0
-"""Labels' worth of what is shipped for a bin."""
+STEPS = 20
+"""The most that is tried to find the likeliest curve; it takes two or three."""
+_ABOVE = np.triu(np.ones((BINS, BINS)))
 
 
 class Risk:
     """Labels and traffic by score, and the threshold that follows from them."""
 
-    def __init__(self, promise: float, prior: NDArray[np.float64]) -> None:
-        """``prior`` is (2, BINS): pseudo-labels and the wrong ones among them."""
+    def __init__(self, promise: float, curve: tuple[float, float], doubt: float = 1.0) -> None:
+        """``curve`` is the shipped one: the log odds of being wrong at a score of nought, and their change with each unit.
+
+        ``doubt`` is how many times further than usual this traffic's own may lie from it.
+        """
         self.promise = promise
-        self.prior = prior
         self.seen = np.zeros(BINS)
         self.labels = np.zeros(BINS)
         self.wrong = np.zeros(BINS)
-        self.heard = np.zeros(BINS)
-        self.expected = 0.0
-        self.observed = 0.0
+        self.served = np.zeros(BINS)
         self.lately = np.zeros(2)
         self.threshold = math.inf
+        self._prior = curve[0] + curve[1] * SCORES
+        self._precision = np.linalg.inv(_apart(doubt))
+        self._curve = self._prior
         self._since = 0
-        self.decide()
 
     def bin(self, score: float) -> int:
         """Index of the bin of a score in log odds; -1 below the first."""
@@ -73,6 +87,9 @@ class Risk:
         if at < 0:
             return
         self.seen[at] += 1
+        if score >= self.threshold:
+            self.served *= FORGET
+            self.served[at] += 1
         self._since += 1
         if self._since >= EVERY:
             self._since = 0
@@ -86,68 +103,64 @@ class Risk:
         self.seen *= FORGET
         self.labels *= FORGET
         self.wrong *= FORGET
-        self.expected = self.expected * RECENT + float(self.prior[1, at] / max(self.prior[0, at], 1e-9))
-        self.observed = self.observed * RECENT + (not right)
-        self.heard[at] += 1
         self.labels[at] += 1
         self.wrong[at] += not right
         if score >= self.threshold:
-            self._check(right=right)
+            self._check(at, right=right)
 
-    def _check(self, *, right: bool) -> None:
-        """Begin to learn anew when audits of late are wrong more often than chance allows: traffic has changed."""
-        self.lately = self.lately * LATELY + (1, not right)
-        allowed = self.lately[0] * self.promise
-        if self.lately[1] > allowed + 3 * math.sqrt(allowed) + 1:
+    def _check(self, at: int, *, right: bool) -> None:
+        """Begin to learn anew when audits of late are wrong more often than expected and chance allows: traffic has changed."""
+        self.lately = self.lately * LATELY + (1 / (1 + math.exp(-self._curve[at])), not right)
+        expected, wrong = self.lately
+        if wrong > expected + 4 * math.sqrt(expected) + 2:
             self.labels *= KEPT
             self.wrong *= KEPT
-            self.heard *= KEPT
             self.lately[:] = 0
             self.decide()
 
     def decide(self) -> None:
         """Set :attr:`threshold` anew."""
-        rate, variance = self.rates()
-        traffic = (self.seen + 1e-3)[::-1]
-        total = np.cumsum(traffic)
-        mean = np.cumsum(traffic * rate[::-1]) / total
-        spread = np.sqrt(np.cumsum(traffic**2 * variance[::-1])) / total
-        heard = np.cumsum(self.heard[::-1]) >= HEARD / self.promise
-        kept = np.flatnonzero((mean + Z * spread <= self.promise) & heard)
-        self.threshold = float(EDGES[::-1][kept[-1]]) if len(kept) else math.inf
+        rate, covariance = self.rates()
+        traffic = _ABOVE * (self.seen + 1e-3)
+        ahead = AHEAD * traffic / traffic.sum(1, keepdims=True)
 
-    def doubt(self) -> float:
-        """How many times more often than the prior says candidates are wrong here, at least 1: one deviation above the mean."""
-        wrong = self.observed + BELIEF
-        return max(1.0, (wrong + math.sqrt(wrong)) / (self.expected + BELIEF))
+        def left(hits: NDArray[np.float64], slack: float) -> NDArray[np.float64]:
+            """Wrong hits that the promise would still allow for each threshold, were these the hits."""
+            mean = hits @ rate
+            spread = np.sqrt(np.einsum("ij,jk,ik->i", hits, covariance, hits))
+            bound = mean * np.exp(Z * spread / mean) / (1 - MISTAKEN)
+            return np.asarray(self.promise * hits.sum(1) + slack - bound)
+
+        room = np.maximum(left(self.served + ahead, SLACK), left(ahead, 0.0))
+        heard = _ABOVE @ self.labels >= HEARD / self.promise
+        kept = np.flatnonzero((room >= 0) & heard)
+        if not len(kept):
+            self.threshold = math.inf
+            return
+        lowest = int(kept[0])
+        below = 0.0
+        if lowest and heard[lowest - 1]:
+            below = room[lowest] / (room[lowest] - room[lowest - 1])
+        self.threshold = float(EDGES[lowest] - WIDTH * below)
 
     def rates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Wrong rate of each bin and its variance."""
-        doubt = self.doubt()
-        share = MASS / doubt
-        told = np.minimum(1.0, doubt * self.prior[1] / np.maximum(self.prior[0], 1e-9))
-        believed = np.minimum(self.prior[0], share)
-        mass = believed + self.labels
-        wrong = believed * told + self.wrong
-        smooth = np.where(self.prior[0] > 0, SMOOTH, UNTOLD)
-        rate, pooled = _falling((wrong + smooth) / (mass + smooth), mass + smooth)
-        return rate, rate * (1 - rate) / pooled
+        """Likeliest wrong rate of each bin, and the covariance of these estimates."""
+        curve = self._curve
+        for _ in range(STEPS):
+            rate = 1 / (1 + np.exp(-curve))
+            curvature = self._precision + np.diag(self.labels * rate * (1 - rate))
+            uphill = self.wrong - self.labels * rate - self._precision @ (curve - self._prior)
+            step = np.clip(np.linalg.solve(curvature, uphill), -1, 1)
+            curve = curve + step
+            if np.abs(step).max() < 1e-3:
+                break
+        self._curve = curve
+        change = rate * (1 - rate)
+        return rate, change[:, None] * np.linalg.inv(curvature) * change
 
 
-def _falling(
-    rates: NDArray[np.float64], masses: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The nearest rates that never rise with the score, and the mass behind each (pool adjacent violators)."""
-    blocks: list[list[float]] = []
-    for rate, mass in zip(rates, masses, strict=True):
-        blocks.append([rate, mass, 1])
-        while len(blocks) > 1 and blocks[-2][0] < blocks[-1][0]:
-            upper, weight, width = blocks.pop()
-            lower = blocks[-1]
-            lower[0] = (lower[0] * lower[1] + upper * weight) / (lower[1] + weight)
-            lower[1] += weight
-            lower[2] += width
-    return (
-        np.concatenate([np.full(int(width), rate) for rate, _, width in blocks]),
-        np.concatenate([np.full(int(width), mass) for _, mass, width in blocks]),
-    )
+def _apart(doubt: float) -> NDArray[np.float64]:
+    """How far a traffic's curve may lie from the shipped one: the covariance of the differences by bin."""
+    lean = SCORES - MIDDLE
+    apart = SHIFT**2 + SLOPE**2 * np.outer(lean, lean) + WALK**2 * np.minimum.outer(SCORES, SCORES)
+    return np.asarray(doubt**2 * apart + 1e-6 * np.eye(BINS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,17 +16,23 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 SHIPPED = {"minilm": "minilm", "screen": "static", "static": "static"}
 """Whose cosines the shipped weights were trained on, by the name of the vectors."""
+STRANGE = 2.0
+"""How many times further than usual an embedder's curve may lie from the shipped one where none was trained on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """All that is shipped for one embedder: the verifier, the calibration's prior, and the risk's prior counts."""
+    """All that is shipped for one embedder: the verifier, the calibration's prior, and how its scores fall out.
+
+    ``curve`` and ``doubt`` are what :class:`Risk` begins with.
+    """
 
     pair: NDArray[np.float64]
     pair_bias: float
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
-    prior: NDArray[np.float64]
+    curve: tuple[float, float]
+    doubt: float = 1.0
 
     def logits(self, pairs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Log odds of each pair, shape (pairs,)."""
@@ -35,13 +41,9 @@ class Weights:
 
 @cache
 def shipped(embedder: str) -> Weights:
-    """The weights for an embedder's cosines; of one that none were trained on, MiniLM's without any trust in their record."""
+    """The weights for an embedder's cosines; of one that none were trained on, MiniLM's with little trust in their curve."""
     weights = load(FOLDER / f"{SHIPPED.get(embedder, 'minilm')}.json")
-    if embedder in SHIPPED:
-        return weights
-    return Weights(
-        weights.pair, weights.pair_bias, weights.mean, weights.covariance, np.zeros_like(weights.prior)
-    )
+    return weights if embedder in SHIPPED else replace(weights, doubt=STRANGE)
 
 
 def load(path: Path) -> Weights:
@@ -52,5 +54,5 @@ def load(path: Path) -> Weights:
         kept["pair_bias"],
         np.array(kept["mean"]),
         np.array(kept["covariance"]),
-        np.array(kept["prior"]),
+        (kept["curve"][0], kept["curve"][1]),
     )

@@ -1,4 +1,4 @@
-"""Make the weights below ``llmgw/rules/similarity``: the pair verifier, and the priors of calibration and risk.
+"""Make the weights below ``llmgw/rules/similarity``: the pair verifier, the calibration's prior and the risk's.
 
     python tests/bench/semantic/train.py                         # what ships: minilm.json and static.json
     python tests/bench/semantic/train.py --without bank --out d  # for an honest figure on bank
@@ -18,10 +18,8 @@ import numpy as np
 from streams import CANDIDATES, EMBEDDERS, NEAR, Cache, Embed, Outcome, run, stream, turn
 
 from llmgw.rules.similarity import decision, features
-from llmgw.rules.similarity.calibration import Calibration
 from llmgw.rules.similarity.guards import veto
 from llmgw.rules.similarity.judge import Judge
-from llmgw.rules.similarity.risk import BINS, EDGES
 from llmgw.rules.similarity.verifier import FOLDER, Weights
 
 DOMAINS = ("bank", "clinc", "tmpl")
@@ -31,10 +29,8 @@ LENGTH = 6_000
 """Requests of a domain that train the priors."""
 ROUNDS = 2
 """How often the priors are made from what a judge with the last ones saw."""
-WORTH = 450.0
+WORTH = 150.0
 """Labels' worth of a domain in the calibration's prior: what the traffic itself must outweigh."""
-MASS = 200.0
-"""Pseudo-labels a bin that the risk begins with."""
 TRAINING_PROMISE = 0.02
 PROVENANCE = (
     "BANKING77 (CC BY 4.0), CLINC150 (CC BY 3.0) and generated templates, the development halves, by "
@@ -90,7 +86,6 @@ def begin() -> tuple[np.ndarray, np.ndarray]:
     given = {
         "verifier": 1.0,
         "cosine": 1.0,
-        "second_best": 0.5,
         "rival_margin": 0.7,
         "vote": 1.0,
         "size": 0.5,
@@ -98,25 +93,22 @@ def begin() -> tuple[np.ndarray, np.ndarray]:
     return np.array([given.get(name, 0.0) for name in decision.NAMES]), np.eye(len(decision.NAMES)) * 0.5
 
 
-def risk_prior(outcomes: list[Outcome], calibration: Calibration) -> np.ndarray:
-    """Pseudo-labels and wrong ones by score, each domain alike."""
-    labels, wrong = np.zeros(BINS), np.zeros(BINS)
-    for outcome in outcomes:
-        for figures, right, _ in outcome.log:
-            at = int(np.searchsorted(EDGES, calibration.logit(figures), "right")) - 1
-            if at >= 0:
-                labels[at] += 1 / len(outcome.log)
-                wrong[at] += (not right) / len(outcome.log)
-    mass = np.minimum(MASS, labels * 4_000)
-    return np.stack([mass, mass * (wrong + 1e-6) / (labels + 1e-5)])
+def fall(outcomes: list[Outcome]) -> tuple[float, float]:
+    """How the log odds of being wrong fall with the score: at nought, and a unit; each domain alike."""
+    scored = [[(score, right) for _, right, score in outcome.log if score >= 0] for outcome in outcomes]
+    rows = np.array([(1.0, score) for each in scored for score, _ in each])
+    wrong = np.array([not right for each in scored for _, right in each], float)
+    worth = np.concatenate([np.full(len(each), 1e3 / len(each)) for each in scored])
+    (at, change), _ = logistic(rows, wrong, worth, np.full(2, 1e-6))
+    return float(at), float(change)
 
 
 def fit(domains: list[str], embed: Embed) -> Weights:
     pair, bias = verifier(domains, embed)
     mean, covariance = begin()
-    prior = np.zeros((2, BINS))
+    curve = (0.0, -1.0)
     for turn_ in range(1, ROUNDS + 1):
-        weights = Weights(pair, bias, mean, covariance, prior)
+        weights = Weights(pair, bias, mean, covariance, curve)
         outcomes = []
         for name in domains:
             judge = Judge(TRAINING_PROMISE, weights, chance=random.Random(turn_))
@@ -126,8 +118,8 @@ def fit(domains: list[str], embed: Embed) -> Weights:
         right = np.concatenate([[label for _, label, _ in each.log] for each in outcomes]).astype(float)
         worth = np.concatenate([np.full(len(each.log), WORTH / len(each.log)) for each in outcomes])
         mean, covariance = logistic(rows, right, worth, np.ones(rows.shape[1]))
-        prior = risk_prior(outcomes, Calibration(mean, covariance))
-    return Weights(pair, bias, mean, covariance, prior)
+        curve = fall(outcomes)
+    return Weights(pair, bias, mean, covariance, curve)
 
 
 def write(path: Path, weights: Weights, embedder: str, domains: list[str]) -> None:
@@ -143,7 +135,7 @@ def write(path: Path, weights: Weights, embedder: str, domains: list[str]) -> No
         "pair_bias": float(f"{weights.pair_bias:.6g}"),
         "mean": plain(weights.mean),
         "covariance": plain(weights.covariance),
-        "prior": plain(weights.prior),
+        "curve": plain(np.array(weights.curve)),
     }
     path.write_text(json.dumps(kept, indent=None, separators=(",", ":")).replace(',"', ',\n"') + "\n")
 
