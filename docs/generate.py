@@ -317,7 +317,7 @@ def environment_page() -> str:
 def operations() -> list[Operation]:
     """Everything that is served."""
     nothing: Any = None
-    return app.operations(nothing, nothing)
+    return app.operations(nothing, nothing, nothing)
 
 
 def _shape(schema: dict[str, Any]) -> str:
@@ -329,6 +329,8 @@ def _shape(schema: dict[str, Any]) -> str:
         return f"`{schema['const']}`"
     if kinds := schema.get("anyOf"):
         return " or ".join(map(_shape, kinds))
+    if pair := schema.get("prefixItems"):
+        return " and ".join(map(_shape, pair))
     if schema.get("type") == "array":
         return f"list of {_shape(schema.get('items', {}))}"
     if "enum" in schema:
@@ -372,8 +374,12 @@ def api_page() -> str:
                 parts.append(table(("parameter", "type", "", "meaning"), rows))
             if "requestBody" in told:
                 parts.append(_members(told["requestBody"]["content"]["application/json"]["schema"]))
-            answer = told["responses"]["200"]["content"]["application/json"]["schema"]
-            parts.append(f"Answers {_shape(answer.get('allOf', [answer])[0])}.")
+            (media, content), *_ = told["responses"]["200"]["content"].items()
+            answer = content.get("schema", {})
+            if media == "application/json":
+                parts.append(f"Answers {_shape(answer.get('allOf', [answer])[0])}.")
+            else:
+                parts.append(f"Answers `{media}`" + (f" of {_shape(answer)}." if answer else "."))
     parts.append("## What is answered")
     for name, schema in found["components"]["schemas"].items():
         if f"](#{name.lower()})" in "\n".join(parts) or name in {"Refusal", "Problem"}:

@@ -21,9 +21,13 @@ from llmgw.api import (
     docs,
     feedback,
     health,
+    live,
+    metrics,
     models,
     openai,
     openapi,
+    prometheus,
+    pulse,
 )
 from llmgw.api.asgi import Front, Handler
 from llmgw.api.operations import Access, Operation, answer, routes
@@ -48,11 +52,21 @@ class Welcome(Struct, frozen=True):
     surfaces: tuple[str, ...]
 
 
-def build(gateway: Gateway, desks: Callable[[str], Desk], cors_origins: tuple[str, ...] = ()) -> Handler:
-    """The ASGI application. ``desks`` opens one for the admin API; pages of ``cors_origins`` may call it (D-30)."""
+def build(
+    gateway: Gateway,
+    desks: Callable[[str], Desk],
+    histories: pulse.Histories,
+    cors_origins: tuple[str, ...] = (),
+    door: prometheus.Door = prometheus.CLOSED,
+) -> Handler:
+    """The ASGI application. ``desks`` opens one for the admin API, ``histories`` reads what goes before a pulse.
+
+    Pages of ``cors_origins`` may call it (D-30).
+    """
     hot = openai.hot_paths(gateway) | anthropic.hot_paths(gateway)
     rest = Starlette(
-        routes=routes(gateway, operations(gateway, desks)), exception_handlers={HTTPException: _unknown}
+        routes=routes(gateway, operations(gateway, desks, histories, door)),
+        exception_handlers={HTTPException: _unknown},
     )
     rest.router.redirect_slashes = False  # it would send callers to whatever their Host header names
     front: Handler = Front(hot, rest)
@@ -68,7 +82,12 @@ def build(gateway: Gateway, desks: Callable[[str], Desk], cors_origins: tuple[st
     return front
 
 
-def operations(gateway: Gateway, desks: Callable[[str], Desk]) -> list[Operation]:
+def operations(
+    gateway: Gateway,
+    desks: Callable[[str], Desk],
+    histories: pulse.Histories,
+    door: prometheus.Door = prometheus.CLOSED,
+) -> list[Operation]:
     """Everything that is served, hot paths too."""
     every = [
         *chat.OPERATIONS,
@@ -76,9 +95,13 @@ def operations(gateway: Gateway, desks: Callable[[str], Desk]) -> list[Operation
         *feedback.operations(gateway),
         *health.operations(gateway),
         *budget.operations(gateway),
+        *metrics.operations(gateway),
+        *prometheus.operations(gateway, door),
         *admin.operations(gateway),
         *cache.operations(gateway),
         *desk.operations(gateway, desks),
+        *pulse.operations(gateway, histories),
+        *live.operations(gateway),
         *(
             Operation("GET", path, "Knock", Access.OPEN, _welcome, answers=(Welcome,), name=name)
             for path, name in (("/", "Welcome"), ("/api/hello", "Hello"))

@@ -67,8 +67,11 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     operations = list(operations)
     types = [kind for each in operations for kind in (each.takes, *each.answers) if kind is not None]
     refs, components = msgspec.json.schema_components((*types, Refusal), ref_template=REF)
-    schemas = {name: expand_schema(each) for name, each in components.items()}
     found = dict(zip(map(id, types), refs, strict=False))
+    inside = _reached(
+        components, [found[id(kind)] for each in operations if each.inside for kind in each.answers]
+    )
+    schemas = {name: each if name in inside else expand_schema(each) for name, each in components.items()}
     paths: dict[str, dict[str, Any]] = {}
     for each in operations:
         paths.setdefault(place(each.path), {})[each.method.lower()] = _described(each, found, schemas)
@@ -96,6 +99,16 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _reached(schemas: dict[str, Any], start: Any) -> set[str]:
+    """The names of the schemas that something refers to, and those to which these do."""
+    names, todo = set[str](), [start]
+    while todo:
+        new = set(re.findall(r"#/components/schemas/(\w+)", str(todo.pop()))) - names
+        names |= new
+        todo += [schemas[name] for name in new]
+    return names
 
 
 def _described(each: Operation, refs: dict[int, Any], schemas: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from llmgw.gates.state import Gateway
 
 log = logging.getLogger("llmgw.api")
+
+A = TypeVar("A")
 
 SCHEMA = 1
 MAX_BODY = 4 * 1_048_576
@@ -64,8 +66,12 @@ class Operation(NamedTuple):
     name: str = ""
     text: str = ""
     media: str = "application/json"
+    inside: bool = False
+    """Whether values travel as they are inside: money and moments as whole nanos."""
     refuse: Callable[[Request, GatewayError], Response] | None = None
     """How it tells an error, where that is not as all do."""
+    admits: Callable[[Request], bool] | None = None
+    """Who needs no key of the gateway, where anybody does not."""
 
 
 def routes(gateway: Gateway, operations: Iterable[Operation]) -> list[Route]:
@@ -81,7 +87,9 @@ def _route(
 
     async def endpoint(request: Request) -> Response:
         try:
-            return await handle(request, _admit(gateway, operation.access, request))
+            admitted = operation.admits is not None and operation.admits(request)
+            key = None if admitted else admit(gateway, operation.access, request)
+            return await handle(request, key)
         except GatewayError as error:
             return tell(request, error)
         except ClientGone:
@@ -98,7 +106,7 @@ def _route(
     return Route(operation.path, endpoint, methods=[operation.method])
 
 
-def _admit(gateway: Gateway, access: Access, request: Request) -> Key | None:
+def admit(gateway: Gateway, access: Access, request: Request) -> Key | None:
     """Whose key it is; Unauthenticated without one, NotAllowed for one without admin rights where they are needed."""
     if access is Access.OPEN:
         return None
@@ -164,6 +172,14 @@ async def fields_of(request: Request, *, in_query: bool) -> dict[str, Any]:
     if twice := given.keys() & request.path_params.keys():
         raise BadRequest(f"`{min(twice)}` stands in the path", param=min(twice))
     return {**given, **request.path_params}
+
+
+async def asked(request: Request, kind: type[A]) -> A:
+    """What the query and the path hold; BadRequest when it is not that."""
+    try:
+        return msgspec.convert(await fields_of(request, in_query=True), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise misfit(error) from None
 
 
 def misfit(error: msgspec.ValidationError) -> BadRequest:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from llmgw.cli import amounts
 from llmgw.cli.output import Column
 from llmgw.desk.budget_shapes import spell
+from llmgw.domain import amounts, spelling
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.scope import Scope, parse_scope
 from llmgw.errors import BadRequest
@@ -85,7 +85,7 @@ def difference(before: Sequence[Budget], after: Sequence[Budget]) -> list[Change
 def name(budget: Budget) -> str:
     """A budget in words: ``key:ci's $5.00 a day``."""
     window = "in total" if budget.window is Window.TOTAL else f"a {budget.window.value}"
-    amount = "no ceiling" if budget.hard is None else amounts.show_amount(budget.unit, budget.hard)
+    amount = "no ceiling" if budget.hard is None else spelling.amount(budget.unit, budget.hard)
     return f"`{budget.scope}` {amount} {window}"
 
 

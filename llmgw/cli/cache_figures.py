@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmgw.cli import output
-from llmgw.cli.cache_rows import size
 from llmgw.cli.output import Column
+from llmgw.domain import spelling
 from llmgw.domain.money import format_usd
 
 if TYPE_CHECKING:
@@ -37,9 +37,13 @@ def draw(figures: CacheStats) -> str:
         count = getattr(whole, name)
         share = count / asked if asked else 0.0
         title = "upstream" if name == "miss" else name
-        lines.append(f"  {title:<9} {'▓' * round(share * BAR):<{BAR}} {share:>6.1%}  {count:>9,}")
+        lines.append(f"  {title:<9} {spelling.bar(share, BAR, rest=False):<{BAR}} {share:>6.1%}  {count:>9,}")
     lines.append(f"  not asked {'':<{BAR}} {'':>6}  {whole.bypass:>9,}")
-    lines += ["", "Saved", f"  {format_usd(figures.saved_nanousd)}, and {span(figures.saved_us)} of waiting"]
+    lines += [
+        "",
+        "Saved",
+        f"  {format_usd(figures.saved_nanousd)}, and {spelling.lasting(figures.saved_us)} of waiting",
+    ]
     if len(figures.tenants) > 1:
         lines += [f"  {_tenant(each)}" for each in figures.tenants]
     lines += ["", "Held", *(f"  {line}" for line in _held(figures))]
@@ -91,14 +95,14 @@ def _semantic(semantic: Semantic) -> list[str]:
 
 
 def _tenant(traffic: TenantTraffic) -> str:
-    rate = output.DASH if traffic.hit_rate is None else f"{traffic.hit_rate:.1%}"
+    rate = spelling.DASH if traffic.hit_rate is None else f"{traffic.hit_rate:.1%}"
     asked = sum(getattr(traffic.requests, name) for name in SOURCES)
     return f"{traffic.tenant:<16} {rate:>6} of {asked:,}, {format_usd(traffic.saved_nanousd)}"
 
 
 def _held(figures: CacheStats) -> list[str]:
     held = figures.held
-    filled = f"{size(held.file_bytes)} of {size(held.cap_bytes)}"
+    filled = f"{spelling.size(held.file_bytes)} of {spelling.size(held.cap_bytes)}"
     if not held.entries:
         return [f"no answers; {filled}"]
     lines = [f"{held.entries:,} answers, {filled}, the oldest {output.cell('oldest_at', held.oldest_at)}"]
@@ -107,13 +111,3 @@ def _held(figures: CacheStats) -> list[str]:
     went = (("evicted", figures.evicted), ("expired", figures.expired), ("damaged", figures.damaged))
     lines.append(", ".join(f"{name} {count:,}" for name, count in went))
     return lines
-
-
-def span(microseconds: int) -> str:
-    """A span of time for people: ``3 h 12 m``."""
-    seconds = microseconds // 1_000_000
-    if seconds < 60:
-        return f"{microseconds / 1e6:.1f} s"
-    if seconds < 3600:
-        return f"{seconds // 60} m {seconds % 60} s"
-    return f"{seconds // 3600:,} h {seconds % 3600 // 60} m"

@@ -15,11 +15,3 @@ COLUMNS = [
     Column("pinned", wide=True),
     Column("beginning", "PROMPT"),
 ]
-
-
-def size(count: int) -> str:
-    """Bytes for people."""
-    for limit, unit in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")):
-        if count >= limit:
-            return f"{count / limit:.3g} {unit}"
-    return f"{count} B"

@@ -25,14 +25,14 @@ from llmgw.cli import notices
 from llmgw.cli.options import Format, bold, colored, given
 from llmgw.desk import wire
 from llmgw.desk.wire import expand
-from llmgw.domain.money import format_usd
+from llmgw.domain import spelling
+from llmgw.domain.spelling import DASH
 from llmgw.errors import BadRequest
 
 SCHEMA = 1
 COMPACT = 100
 """Terminals narrower than this see no ``wide`` columns."""
 UNBOUNDED = 10_000
-DASH = "\N{EN DASH}"
 
 Record = Mapping[str, Any]
 
@@ -150,16 +150,6 @@ def reach(fields: Record, name: str) -> Any:
     return value
 
 
-def relative(moment: int, now: int) -> str:
-    """How long ago or ahead, in the largest unit that fits: ``3 m ago``, ``in 90 d``."""
-    seconds = abs(now - moment) // 10**9
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s")):
-        if seconds >= size:
-            span = f"{seconds // size} {unit}"
-            return f"{span} ago" if moment < now else f"in {span}"
-    return "now"
-
-
 def cell(name: str, value: Any) -> str:
     """A value as people read it."""
     if value is None and name == "cost_nanousd":
@@ -169,11 +159,11 @@ def cell(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name.endswith("_nanousd"):
-        return format_usd(value)
+        return spelling.usd(value)
     if name.endswith("_at") and isinstance(value, int):
-        return f"{wire.rfc3339(value)[:19]}Z" if given.utc else relative(value, time.time_ns())
+        return f"{wire.rfc3339(value)[:19]}Z" if given.utc else spelling.relative(value, time.time_ns())
     if name.endswith("_us"):
-        return f"{value / 1000:,.0f} ms" if value >= 10_000 else f"{value / 1000:,.2g} ms"
+        return spelling.took(value)
     if isinstance(value, int):
         return f"{value:,}"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
@@ -272,21 +262,37 @@ def _fitting(found: Sequence[Record], columns: Sequence[Column]) -> Sequence[Col
     return [column for column in columns if not column.wide]
 
 
-def _table(found: Sequence[Record], columns: Sequence[Column]) -> None:
-    from rich.cells import cell_len
+def table(found: Sequence[Record], columns: Sequence[Column]) -> list[str]:
+    """The lines of a table, for whoever draws it himself: the heading, then one for each record."""
+    return _aligned(*_cells(found, _fitting(found, _chosen(columns))))
 
-    columns = _fitting(found, columns)
+
+def _table(found: Sequence[Record], columns: Sequence[Column]) -> None:
+    headings, numbers, texts = _cells(found, _fitting(found, columns))
+    lines = _aligned(headings, numbers, texts)
+    if max(map(len, lines)) > width() or any("\n" in text for row in texts for text in row):
+        _folded(headings, numbers, texts)
+    else:
+        _lines([bold(lines[0], sys.stdout), *lines[1:]])
+
+
+def _cells(
+    found: Sequence[Record], columns: Sequence[Column]
+) -> tuple[list[str], list[bool], list[list[str]]]:
+    """Headings, which columns hold numbers, and every record's texts."""
     texts = [[cell(column.field, reach(record, column.field)) for column in columns] for record in found]
     numbers = [
         column.field.endswith(("_nanousd", "_us"))
         or any(isinstance(reach(record, column.field), int) for record in found)
         for column in columns
     ]
-    headings = [column.heading for column in columns]
+    return [column.heading for column in columns], numbers, texts
+
+
+def _aligned(headings: list[str], numbers: list[bool], texts: list[list[str]]) -> list[str]:
+    from rich.cells import cell_len
+
     widths = [max(map(cell_len, cells)) for cells in zip(headings, *texts, strict=True)]
-    if sum(widths) + 2 * (len(widths) - 1) > width() or any("\n" in text for row in texts for text in row):
-        _folded(headings, numbers, texts)
-        return
 
     def line(row: Sequence[str]) -> str:
         gaps = [" " * (wide - cell_len(text)) for text, wide in zip(row, widths, strict=True)]
@@ -295,7 +301,7 @@ def _table(found: Sequence[Record], columns: Sequence[Column]) -> None:
         ]
         return "  ".join(parts).rstrip()
 
-    _lines([bold(line(headings), sys.stdout), *map(line, texts)])
+    return [line(headings), *map(line, texts)]
 
 
 def _folded(headings: Sequence[str], numbers: Sequence[bool], texts: Sequence[Sequence[str]]) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 VARIABLES = ("LLMGW_ADMIN_KEY", "LLMGW_KEY")
 INSECURE = "LLMGW_INSECURE_HTTP"
 GIVEN, KEPT, TYPED = "given", "kept", "typed"
+_typed: dict[str, str] = {}
+"""Keys that were typed, by the host that they are for."""
 ANSWER_SECONDS = 2.0
 """How long a gateway of this machine may take to say that it is well."""
 
@@ -53,11 +55,10 @@ def _elsewhere(address: str) -> Iterator[Gateway]:
     from llmgw.desk.status import ShowStatus
     from llmgw.storage.secrets import forget, store_in_keyring
 
-    insecure = os.environ.get(INSECURE, "") not in {"", "0", "false"}
-    check_address(address, insecure=insecure)
+    check_address(address, insecure=insecure())
     name, paths = urlsplit(address).netloc, options.paths()
-    source, key = _key(address, name)
-    with Remote(address, key, insecure=insecure) as remote:
+    source, key = key_of(address, name)
+    with Remote(address, key, insecure=insecure()) as remote:
         if source == TYPED and prompts.agreed("Keep it in this machine's keyring?"):
             remote.ask(ShowStatus())  # only one that opens something is kept
             store_in_keyring(name, key, paths)
@@ -69,7 +70,12 @@ def _elsewhere(address: str) -> Iterator[Gateway]:
             raise
 
 
-def _key(address: str, name: str) -> tuple[str, str]:
+def insecure() -> bool:
+    """Whether a key may travel unencrypted to another machine."""
+    return os.environ.get(INSECURE, "") not in {"", "0", "false"}
+
+
+def key_of(address: str, name: str) -> tuple[str, str]:
     """Where the admin key for a gateway elsewhere comes from, and the key."""
     from llmgw.storage.secrets import check_credential, find_credentials
 
@@ -85,7 +91,10 @@ def _key(address: str, name: str) -> tuple[str, str]:
         raise Unauthenticated(
             f"no key for {address}", hint="put an admin key of that gateway into LLMGW_ADMIN_KEY"
         )
-    return TYPED, check_credential(prompts.hidden(f"Admin key of {address}", option="LLMGW_ADMIN_KEY"))
+    if name in _typed:  # nobody is asked twice
+        return GIVEN, _typed[name]
+    _typed[name] = check_credential(prompts.hidden(f"Admin key of {address}", option="LLMGW_ADMIN_KEY"))
+    return TYPED, _typed[name]
 
 
 def offer() -> Offer:

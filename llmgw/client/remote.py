@@ -112,7 +112,7 @@ class Remote:
         try:
             reply = self._client.request(method, self.url + path, **content)
         except httpx.HTTPError as error:
-            raise _unreachable(self.url, error) from None
+            raise unreachable(self.url, error) from None
         if reply.is_success:
             return reply
         if reply.is_redirect:
@@ -120,7 +120,7 @@ class Remote:
                 f"{self.url} sends elsewhere, where the key does not follow",
                 hint=f"give the address itself: {reply.headers.get('location', '')[:200]}",
             )
-        raise _error(self.url, reply)
+        raise error_of(self.url, reply)
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +155,8 @@ def _query(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _unreachable(url: str, error: httpx.HTTPError) -> NotRunning:
+def unreachable(url: str, error: httpx.HTTPError) -> NotRunning:
+    """The error of a gateway that cannot be reached."""
     words = str(error) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return NotRunning(
@@ -167,7 +168,7 @@ def _unreachable(url: str, error: httpx.HTTPError) -> NotRunning:
     )
 
 
-def _error(url: str, reply: httpx.Response) -> GatewayError:
+def error_of(url: str, reply: httpx.Response) -> GatewayError:
     """What a gateway said as the error it is; NotRunning where no gateway said it."""
     try:
         told = msgspec.json.decode(reply.content, type=Refusal).error

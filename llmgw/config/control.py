@@ -103,6 +103,9 @@ class Alerts(Section, frozen=True):
     secret: Annotated[
         str, Meta(description="sent to the webhook as `Authorization: Bearer`, best as ${VAR}")
     ] = ""
+    apprise: Annotated[
+        str, Meta(description="addresses of Apprise, comma separated, best as ${APPRISE_URLS}")
+    ] = ""
     command: Annotated[
         tuple[str, ...],
         Meta(description="a program and its arguments; it is run without a shell and reads JSON from stdin"),

@@ -216,4 +216,8 @@ def _table(value: Any, option: Option) -> MutableMapping[str, Any]:
 def _toml(value: Any) -> str:
     import tomlkit  # noqa: PLC0415  reading needs no editor
 
+    if isinstance(value, dict):
+        table = tomlkit.inline_table()
+        table.update(value)
+        return table.as_string()
     return str(tomlkit.item(msgspec.to_builtins(value)).as_string())

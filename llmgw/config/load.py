@@ -140,7 +140,9 @@ def _check_routing(settings: Settings) -> None:
 
 def _exposed(path: Path, document: Mapping[str, Any]) -> list[str]:
     """A note for each secret written out in the file, louder when others may read it."""
-    tables: dict[Option, Any] = {(name,): document.get(name, {}) for name in ("server", "alerts")}
+    tables: dict[Option, Any] = {
+        (name,): document.get(name, {}) for name in ("server", "alerts", "metrics", "otel")
+    }
     tables |= {("providers", name): table for name, table in document.get("providers", {}).items()}
     open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     return [

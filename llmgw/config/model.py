@@ -13,8 +13,10 @@ from msgspec import Meta
 
 from llmgw.config.caching import Cache
 from llmgw.config.control import Alerts, DailyBudget, Keys, KillSwitch, Limits, Loops
+from llmgw.config.dash import Dash
 from llmgw.config.routing import Alias, Breaker, Hedge, Retry, Router, RouteRule, Tiers
 from llmgw.config.section import Dollars, Positive, Section, Url
+from llmgw.config.telemetry import Metrics, Otel
 from llmgw.domain.route import Tier
 
 
@@ -133,6 +135,9 @@ class Config(Section, frozen=True):
     retry: Retry = Retry()
     hedge: Hedge = Hedge()
     alerts: Alerts = Alerts()
+    metrics: Metrics = Metrics()
+    otel: Otel = Otel()
+    dash: Dash = Dash()
     budgets: DailyBudget = DailyBudget()
     ledger: Ledger = Ledger()
     cache: Cache = Cache()
@@ -150,5 +155,5 @@ class Settings(Config, frozen=True):
     path: Path | None = None
 
 
-SECRET_OPTIONS = frozenset({"secret", "credential", "webhook"})
+SECRET_OPTIONS = frozenset({"secret", "credential", "webhook", "headers", "apprise"})
 """Options whose values are never shown whole."""

@@ -56,6 +56,11 @@ class Paths(NamedTuple):
         return self.state / "gateway.json"
 
     @property
+    def glance(self) -> Path:
+        """Figures for the status line, which the running gateway keeps fresh while somebody reads them."""
+        return self.state / "statusline"
+
+    @property
     def keys(self) -> Path:
         """Tokens of the keys that this machine's own programs use (0600 each); the database holds only hashes."""
         return self.state / "keys"

@@ -46,7 +46,7 @@ class Checked(Struct, frozen=True):
     tightest: BudgetView | None
 
 
-class History(Struct, frozen=True):
+class PastWindows(Struct, frozen=True):
     windows: tuple[PastWindow, ...]
 
 
@@ -141,20 +141,20 @@ class CheckBudget(Ask[Checked], frozen=True, kw_only=True):
         return Checked(fits, str(scope), None if least is None else view(least))
 
 
-class BudgetHistory(Ask[History], frozen=True, kw_only=True):
+class BudgetHistory(Ask[PastWindows], frozen=True, kw_only=True):
     """Tell what was spent in past windows of the budgets of a scope."""
 
     at: ClassVar = Place("GET", "/admin/budgets/history")
-    answer: ClassVar = History
+    answer: ClassVar = PastWindows
     scope: ScopeName
     window: Window | None = None
     unit: Unit | None = None
     limit: Annotated[int, Meta(ge=1, le=1000, description="how many windows of each at most")] = 12
     tz: ZoneName = None
 
-    def do(self, desk: Desk) -> History:
+    def do(self, desk: Desk) -> PastWindows:
         zone, now = desk.zone(self.tz), desk.clock.now()
-        return History(
+        return PastWindows(
             tuple(
                 past(budget, *period)
                 for budget in Stored(desk.control).show(read_scope(self.scope))

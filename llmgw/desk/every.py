@@ -14,14 +14,15 @@ from llmgw.desk.budgets import (
     SetBudget,
 )
 from llmgw.desk.caches import ClearCache, ListEntries, PinEntries, ShowCache, ShowEntry, VerifyCache
+from llmgw.desk.glance import ShowGlance
 from llmgw.desk.keys import ChangeKey, CreateKey, ListKeys, RevokeKey, RotateKey, ShowKey
 from llmgw.desk.kills import LiftKill, ListKills, ThrowKill
 from llmgw.desk.limits import ListLimits, RemoveLimits, SetLimits
 from llmgw.desk.models import ListModels, ListProviders
 from llmgw.desk.notices import ListNotices
 from llmgw.desk.regret import MeasureRegret
-from llmgw.desk.reports import ShowReport
-from llmgw.desk.requests import ListRequests, ShowRequest
+from llmgw.desk.reports import ShowReport, ShowSessions
+from llmgw.desk.requests import EndRequest, ListRequests, ShowRequest
 from llmgw.desk.routes import ExplainRequest, ForgetOutcomes, SimulateRoutes, TestRoute
 from llmgw.desk.routing import ListRoutes
 from llmgw.desk.status import ShowStatus
@@ -51,9 +52,12 @@ ASKS: tuple[type[Ask[Any]], ...] = (
     LiftKill,
     ListNotices,
     ShowStatus,
+    ShowGlance,
     ShowReport,
+    ShowSessions,
     ListRequests,
     ShowRequest,
+    EndRequest,
     ExplainRequest,
     ListRoutes,
     TestRoute,

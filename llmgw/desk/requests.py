@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -11,8 +12,10 @@ from msgspec import Meta, Struct
 
 from llmgw.desk.asking import Ask, Desk, Place
 from llmgw.desk.wire import nanoseconds
+from llmgw.domain.killswitch import REQUEST, Kill, Mode
 from llmgw.domain.ledger import AttemptState, CacheVerdict, RequestRow, read_id, show_id
-from llmgw.errors import BadRequest
+from llmgw.errors import BadRequest, Conflict, NotRunning
+from llmgw.storage.kills import Kills
 from llmgw.storage.requests import AttemptRow, Filter
 from llmgw.storage.requests import Requests as Stored
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from llmgw.domain.usage import Usage
 
 Moment = Annotated[datetime, Meta(tz=True)]
+
+END_SECONDS, LOOK_SECONDS = 5.0, 0.02
+"""How long a request that is ended may take to do so, and how often that is looked at."""
 
 
 class Sort(StrEnum):
@@ -166,17 +172,52 @@ class ShowRequest(Ask[Done | InFlight], frozen=True, kw_only=True):
     id: str
 
     def do(self, desk: Desk) -> Done | InFlight:
-        try:
-            number = read_id(self.id)
-        except ValueError:
-            raise BadRequest(
-                f"`{self.id}` is not the id of a request", hint="see `llmgw request list`", param="id"
-            ) from None
+        number = _number(self.id)
         detail = Stored(desk.database).show(number)
         attempts = tuple(map(_attempt, detail.attempts))
         if detail.request is None:
             return InFlight(id=show_id(number), attempts=attempts)
         return Done(**msgspec.structs.asdict(view(detail.request)), attempts=attempts)
+
+
+class EndRequest(Ask[Done], frozen=True, kw_only=True):
+    """End a request that is under way; what was written of its answer is billed, and its caller is told."""
+
+    at: ClassVar = Place("DELETE", "/admin/requests/{id}")
+    answer: ClassVar = Done
+    id: str
+    reason: Annotated[str, Meta(description="its caller reads it")] = ""
+
+    def do(self, desk: Desk) -> Done:
+        number, kills = _number(self.id), Kills(desk.control)
+        stored, scope = Stored(desk.database), f"{REQUEST}{show_id(number)}"
+        if stored.ended(number):
+            raise Conflict(f"{show_id(number)} has ended already", hint=f"`llmgw request show {self.id}`")
+        if desk.process().pid is None:
+            raise NotRunning("the gateway is not running", hint="`llmgw serve` starts it")
+        at = desk.clock.now()
+        kills.set(Kill(scope=scope, mode=Mode.KILL, reason=self.reason, by=desk.by, at=at))
+        try:
+            # of a call that waits for its first attempt the ledger knows nothing yet
+            patience = 1.0 if stored.ended(number) is None else END_SECONDS
+            end = time.monotonic() + patience
+            while not stored.ended(number) and time.monotonic() < end:
+                time.sleep(LOOK_SECONDS)
+        finally:
+            kills.remove(scope)
+        shown = ShowRequest(id=self.id).do(desk)
+        if not isinstance(shown, Done):
+            raise Conflict(f"{show_id(number)} does not end", hint="see `llmgw logs`")
+        return shown
+
+
+def _number(shown: str) -> int:
+    try:
+        return read_id(shown)
+    except ValueError:
+        raise BadRequest(
+            f"`{shown}` is not the id of a request", hint="see `llmgw request list`", param="id"
+        ) from None
 
 
 def view(row: RequestRow) -> RequestView:

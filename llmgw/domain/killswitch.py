@@ -9,6 +9,8 @@ from msgspec import Struct
 PAID = "paid"
 """The scope of whatever costs money."""
 
+REQUEST = "request:"
+"""How the scope of a single call under way begins; its switch ends the call and is lifted again."""
 
 AUTOMATIC = "auto"
 """Who has thrown a switch that threw itself."""

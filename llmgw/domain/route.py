@@ -6,6 +6,11 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+DOWNGRADED = "downgraded by "
+"""How the reason begins of a request that went to a lower tier than its caller wanted."""
+ESCALATED = "escalated"
+"""How the reason begins of a request that a cascade passed upwards, and the error code of each answer it held back."""
+
 
 class Tier(StrEnum):
     """The three price classes, cheapest first."""

@@ -105,6 +105,7 @@ async def pass_stream(  # noqa: C901 (one loop that reads from top to bottom, a 
 ) -> None:
     """Pass a stream on event by event; the row is committed before the event that completes it leaves."""
     crossing.begin()
+    call.crossing = crossing
     send = call.send
     held = bytearray()
     growth = None if attempt.grow_at is None else Growth(gateway, call, attempt, crossing)

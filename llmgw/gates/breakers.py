@@ -137,6 +137,10 @@ class Breakers:
         """Providers of targets that are left alone, or are about to be tried."""
         return {provider for (provider, _), breaker in self._known.items() if breaker.until is not None}
 
+    def away(self) -> set[str]:
+        """Providers that are left alone because nobody could connect to them."""
+        return {name[0] for name in self._away} & self.shut()
+
     def looked(self, provider: str, *, well: bool) -> None:
         """Somebody has looked at a provider's server.
 

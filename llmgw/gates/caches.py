@@ -121,6 +121,11 @@ class Memory:
         self._size = 0
         self._held: OrderedDict[bytes, Held] = OrderedDict()
 
+    @property
+    def size(self) -> int:
+        """Bytes that are held."""
+        return self._size
+
     def get(self, name: bytes) -> Held | None:
         held = self._held.get(name)
         if held is not None:

@@ -52,6 +52,7 @@ async def _go(gateway: Gateway, call: Call) -> None:
             try:
                 await _turn(gateway, call, course, target)
             except OverBudget as refusal:
+                call.lowered = call.lowered or (f"budget {refusal.refusal.budget.scope}", target.tier)
                 course.targets += downgrade(gateway, call, refusal.refusal, course.targets)
                 log.info("%s: %s", call.shown_id, refusal.message)
                 course.refuse(refusal)
@@ -117,6 +118,7 @@ async def _try(
     """One attempt from hold to settled row, however it ends."""
     headers, body = outgoing(call, destination), crossing.request()
     attempt, hold = await reserve(gateway, call, destination)
+    call.attempt = attempt
     if rival is not None:
         rival.begin(attempt, crossing)
     try:
@@ -124,6 +126,7 @@ async def _try(
             body = crossing.request(attempt.most_output)
         await _hold(gateway, hold)
         attempt.sent = True
+        attempt.sent_at = gateway.clock.tick()
         await _ask(gateway, call, course, attempt, crossing, headers, body, rival)
         gateway.resilience.observe(call, attempt)
     except asyncio.CancelledError:

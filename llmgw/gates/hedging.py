@@ -56,7 +56,7 @@ class Race:
         if self.won:
             raise asyncio.CancelledError
         self.won = True
-        call.target = attempt.destination.target
+        call.target, call.attempt = attempt.destination.target, attempt
         for other, crossing in self._runners:
             if other is not attempt and not other.settled:
                 settle_broken(gateway, call, other, crossing, *LOST, sent=other.sent, final=False)

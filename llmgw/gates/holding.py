@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmgw.domain.chat import Delta, ToolCallStarted
+from llmgw.domain.route import ESCALATED
 from llmgw.errors import UpstreamFailed
 from llmgw.gates.answering import end_if_stopped, instead, is_none, none_of, pass_plain, pass_stream
 from llmgw.gates.joining import LARGEST
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from llmgw.gates.state import Attempt, Call, Gateway
     from llmgw.providers.base import Answer, Headers, Reading
     from llmgw.rules.verifying.options import Cascading
-
-ESCALATED = "escalated"
-"""Code in the ledger of an attempt whose answer was not good enough."""
 
 
 class Kept(NamedTuple):

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from llmgw.domain.killswitch import AUTOMATIC, PAID, Kill, Mode
+from llmgw.domain.killswitch import AUTOMATIC, PAID, REQUEST, Kill, Mode
 from llmgw.domain.route import Route, Target, Tier
 from llmgw.domain.scope import ScopeKind
 from llmgw.errors import GatewayError, Unavailable
@@ -82,7 +82,7 @@ class KillSwitch:
 
     def _ends(self, gateway: Gateway, call: Call) -> Kill | None:
         """The switch that ends a call under way; the gentler modes let it finish."""
-        kill = self.of_caller(call)
+        kill = self.thrown.get(f"{REQUEST}{call.shown_id}") or self.of_caller(call)
         if (kill is None or kill.mode is not Mode.KILL) and call.target is not None:
             kill = self.of_target(gateway, call, call.target)
         return kill if kill is not None and kill.mode is Mode.KILL else None
@@ -147,6 +147,11 @@ def costs(gateway: Gateway, call: Call, target: Target) -> bool:
 
 def refusal(kill: Kill) -> Unavailable:
     """The error of a call that a switch stops: what is off, why, who did it, and how to lift it."""
+    if kill.scope.startswith(REQUEST):
+        why = f": {kill.reason}" if kill.reason else ""
+        return Unavailable(
+            f"this request was ended by {kill.by}{why}", code="ended", headers=(("x-should-retry", "false"),)
+        )
     what = (
         "this gateway"
         if kill.scope == "all"
@@ -198,6 +203,7 @@ async def permit(gateway: Gateway, call: Call) -> None:
             reason = f"kill switch on {stopping.scope}: local targets only"
         if not kept:
             raise refusal(stopping)
+        call.lowered = f"kill switch on {stopping.scope}", call.route.targets[0].tier
         call.route = Route(call.route.asked, tuple(kept), reason)
     if pauses:
         await asyncio.sleep(PAUSE)

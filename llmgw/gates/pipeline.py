@@ -68,6 +68,9 @@ async def run(gateway: Gateway, call: Call) -> None:
 def _let_go(gateway: Gateway, call: Call, watch: _Watch | None) -> None:
     """Give back whatever the gates took for a call, however it ended."""
     gateway.killswitch.running.pop(call, None)
+    if gateway.meter.watchers:
+        elsewhere = call.upstream + (call.queued[1] if call.queued else 0)
+        gateway.meter.spans.append((gateway.clock.tick() - call.started - elsewhere) // 1000)
     if call.lease is not None:
         gateway.limits.close(call.lease, call.tokens, made=call.replied or call.attempts > 0)
     if call.turn is not None:

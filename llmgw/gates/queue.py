@@ -38,6 +38,7 @@ class Queues:
         self._clock = clock
         self._queues: dict[str, Queue] = {}
         self._waiting: dict[Ticket, asyncio.Future[None]] = {}
+        self._standing: dict[Ticket, tuple[Call, Queue]] = {}
 
     @property
     def idle(self) -> bool:
@@ -71,9 +72,11 @@ class Queues:
             before.words = words
         elif call.peek.stream:
             call.keepalive = KeepAlive(call, words)
+        self._standing[ticket] = call, queue
         try:
             await self._wait(queue, ticket, upstream, last=last)
         finally:
+            del self._standing[ticket]
             if before is not None:
                 before.words = None
             elif call.keepalive is not None:
@@ -98,6 +101,21 @@ class Queues:
                 queue.leave(ticket)
         if not turn.done():
             raise _full(upstream, queue.wait_of(ticket))
+
+    def place_of(self, call: Call) -> int | None:
+        """Where a call stands in line, 1 for who is next; None where it does not."""
+        for ticket, (standing, queue) in self._standing.items():
+            if standing is call and not self._waiting[ticket].done():
+                return queue.place_of(ticket)
+        return None
+
+    def waiting(self, upstream: str) -> int:
+        """How many stand in line for an upstream."""
+        return len(self._queues.get(upstream, ()))
+
+    def lengths(self) -> dict[str, tuple[int, int]]:
+        """How many calls each upstream with slots answers, and how many stand in line for it."""
+        return {name: (queue.running, len(queue)) for name, queue in self._queues.items()}
 
     def end(self, queue: Queue, ticket: Ticket) -> None:
         """Give a slot back, and call whoever is next."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from llmgw.domain.ledger import AttemptState, Outcome, RequestRow
+from llmgw.domain.route import DOWNGRADED, ESCALATED, Decision, Tier
 from llmgw.domain.usage import Usage
 from llmgw.rules.estimating import estimate_tokens
 from llmgw.rules.pricing import cost, price_line
@@ -24,6 +25,8 @@ UNSAID_OUTPUT = 4096
 """Output tokens assumed in a hold when the caller names no limit."""
 
 NOTHING = Usage()
+
+RANKS = {tier: rank for rank, tier in enumerate(Tier)}
 
 WRITING_SPEED = 200
 """Tokens a second that no hosted model exceeds by much: bounds what an answer that was never seen can have cost."""
@@ -57,6 +60,8 @@ def settle(
     attempt.settled = True
     gateway.purse.settle(call, attempt.held, spent, usage.total_tokens)
     now = gateway.clock.tick()
+    if attempt.sent:
+        call.upstream += now - attempt.sent_at
     if spent:
         gateway.killswitch.recent.add_spending(now, spent)
     if final:
@@ -86,7 +91,7 @@ def settle(
         "ttft_us": None if attempt.first_byte is None else (attempt.first_byte - call.started) // 1000,
         "finish_reason": outcome.finish_reason,
     }
-    row = _request_row(call, now, status, error) if final else None
+    row = _request_row(gateway, call, now, status, error) if final else None
     return gateway.ledger.settle(outcome, row, held=held)
 
 
@@ -128,15 +133,17 @@ def record(gateway: Gateway, call: Call, status: int, error: str) -> Future[None
     now = gateway.clock.tick()
     if call.attempts:
         gateway.killswitch.recent.add_request(now, failed=status >= 500 and call.stopped is None)
-    return gateway.ledger.record(_request_row(call, now, status, error))
+    return gateway.ledger.record(_request_row(gateway, call, now, status, error))
 
 
-def _request_row(call: Call, now: int, status: int, error: str) -> RequestRow:
+def _request_row(gateway: Gateway, call: Call, now: int, status: int, error: str) -> RequestRow:
     """The row of a request as it ends, in the words of the attempt it tried last."""
     call.recorded = True
     call.status, call.error = status, error
     call.latency_us = (now - call.started) // 1000
     peek = getattr(call, "peek", None)
+    if gateway.traces is not None:
+        gateway.traces.note(call)
     return RequestRow(
         id=call.id,
         started_at=call.started_at,
@@ -156,13 +163,28 @@ def _request_row(call: Call, now: int, status: int, error: str) -> RequestRow:
         premium_cost=call.premium_cost,
         latency_us=call.latency_us,
         saved=call.saved,
-        decision=call.decision
-        and structs.replace(
-            call.decision,
-            trimmed=call.trimmed,
-            verdicts=() if call.trial is None else tuple(call.trial.verdicts),
-        ),
+        decision=_decision(call),
         **call.tried,
+    )
+
+
+def _decision(call: Call) -> Decision | None:
+    """Why the request went where it did: what moved it to a lower tier goes before what had been decided."""
+    decision, target, lowered = call.decision, call.target, call.lowered
+    if lowered is not None and target is not None and RANKS[target.tier] < RANKS[lowered[1]]:
+        before = decision or Decision(tier=target.tier, target=target.name)
+        words = f"{DOWNGRADED}{lowered[0]}"
+        decision = structs.replace(before, reason=f"{words}; {before.reason}" if before.reason else words)
+    if decision is None:
+        return None
+    decision = structs.replace(decision, trimmed=call.trimmed)
+    if call.trial is None:
+        return decision
+    passed_on = call.trial.escalated
+    return structs.replace(
+        decision,
+        reason=f"{ESCALATED} ({passed_on}); {decision.reason}" if passed_on else decision.reason,
+        verdicts=tuple(call.trial.verdicts),
     )
 
 

@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from llmgw.domain.cache import CacheControl
 from llmgw.domain.ledger import CacheVerdict, first_id, show_id
-from llmgw.domain.route import Target
+from llmgw.domain.route import Target, Tier
+from llmgw.gates.counted import Counted
 from llmgw.gates.headroom import Headrooms
+from llmgw.gates.metering import Meter
 from llmgw.gates.queue import Queues
 from llmgw.providers import echo
 from llmgw.providers.base import Headers, TargetDialect, Upstream
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from llmgw.gates.caches import Caches, Known
     from llmgw.gates.cascade import Trial
     from llmgw.gates.catalogue import Catalogue
+    from llmgw.gates.exchange import Exchange
     from llmgw.gates.fitting import Fit
     from llmgw.gates.idempotency import Twin
     from llmgw.gates.joining import Flight
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from llmgw.gates.shadow import Shadows
     from llmgw.gates.throttle import Throttle
     from llmgw.gates.tiering import Tiering
+    from llmgw.gates.tracing import Traces
     from llmgw.providers.base import Answer, CallerDialect, Peek
     from llmgw.providers.transport import Transport
     from llmgw.rules.buckets import Lease
@@ -75,6 +79,7 @@ class Gateway:
         "caches",
         "catalogue",
         "clock",
+        "counted",
         "headroom",
         "keys",
         "killswitch",
@@ -82,6 +87,7 @@ class Gateway:
         "limits",
         "loops",
         "max_body",
+        "meter",
         "prices",
         "purse",
         "queues",
@@ -90,6 +96,7 @@ class Gateway:
         "shadows",
         "tell",
         "tiering",
+        "traces",
         "transport",
     )
 
@@ -114,6 +121,9 @@ class Gateway:
         last_id: int = 0,
         caches: Caches | None = None,
         cacheless: str = "",
+        counted: Counted | None = None,
+        traces: Traces | None = None,
+        meter: Meter | None = None,
         shadows: Shadows | None = None,
     ) -> None:
         """``max_body`` is bytes; ``last_id`` the newest request id in the ledger, which new ids rise above.
@@ -121,6 +131,8 @@ class Gateway:
         ``tell`` makes a notice of a kind, a unique name and a message.
         """
         self.clock = clock
+        self.counted = counted or Counted(clock)
+        self.traces = traces
         self.keys = keys
         self.headroom = Headrooms()
         self.killswitch = killswitch
@@ -138,6 +150,7 @@ class Gateway:
         self.transport = transport
         self.catalogue = catalogue
         self.max_body = max_body
+        self.meter = meter or Meter()
         self.caches = caches
         self.cacheless = cacheless
         """Why there are no caches although some were asked for."""
@@ -177,6 +190,7 @@ class Call:
 
     __slots__ = (
         "_shown_id",
+        "attempt",
         "attempts",
         "body",
         "budget_left",
@@ -184,6 +198,7 @@ class Call:
         "cache",
         "control",
         "cost",
+        "crossing",
         "decision",
         "dialect",
         "error",
@@ -197,6 +212,7 @@ class Call:
         "known",
         "latency_us",
         "lease",
+        "lowered",
         "opened",
         "peek",
         "premium_cost",
@@ -223,6 +239,7 @@ class Call:
         "trimmed",
         "turn",
         "twin",
+        "upstream",
         "vague",
     )
 
@@ -286,6 +303,13 @@ class Call:
         self.error = ""
         self.latency_us = 0
         self.target: Target | None = None
+        self.lowered: tuple[str, Tier] | None = None
+        """What kept the call from the tier that it would have gone to."""
+        self.attempt: Attempt | None = None
+        self.crossing: Exchange | None = None
+        """Where the text of a stream under way can be read."""
+        self.upstream = 0
+        """Nanoseconds that were spent waiting for upstreams."""
         self.keepalive: KeepAlive | None = None
         self.opened = False
         """Whether the caller has the head of a stream and no byte of an answer: others may still be asked for it."""
@@ -322,6 +346,7 @@ class Attempt:
         "output_held",
         "price",
         "sent",
+        "sent_at",
         "settled",
         "started",
     )
@@ -345,4 +370,5 @@ class Attempt:
         """Output tokens of a stream at which more has to be held; None where nothing bounds it."""
         self.sent = False
         """Whether the upstream may have been asked."""
+        self.sent_at = started
         self.settled = False

@@ -70,6 +70,11 @@ class Queue:
         return len(self._line)
 
     @property
+    def running(self) -> int:
+        """How many have a slot."""
+        return len(self._running)
+
+    @property
     def idle(self) -> bool:
         """Whether nobody has a slot or waits for one."""
         return not (self._running or self._line)

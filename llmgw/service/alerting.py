@@ -1,4 +1,4 @@
-"""Alerts: what the gateway noticed goes to a webhook and to a program of the operator's own, in the background.
+"""Alerts: what the gateway noticed goes to a webhook, to Apprise and to a program of the operator's own, unwaited for.
 
 Nothing waits for them and nothing fails with them. The address of a webhook is a secret, so no word of a failure
 repeats it.
@@ -48,6 +48,8 @@ def channels(alerts: Alerts) -> Iterator[tuple[str, Callable[[Notice], None]]]:
     """Every way that is configured, by name; each sends one notice, blocks, and raises AlertFailed."""
     if alerts.webhook:
         yield "webhook", lambda notice: _post(alerts, notice)
+    if alerts.apprise:
+        yield "apprise", lambda notice: _apprise(alerts.apprise, notice)
     if alerts.command:
         yield "command", lambda notice: _run(alerts.command, notice)
 
@@ -97,6 +99,20 @@ def _post(alerts: Alerts, notice: Notice) -> None:
         raise AlertFailed(f"it cannot be reached ({type(error).__name__})") from None
     if status >= 300:
         raise AlertFailed(f"it answered with status {status}", again=status >= 500 or status in PASSING)
+
+
+def _apprise(addresses: str, notice: Notice) -> None:
+    try:
+        import apprise
+    except ImportError:
+        raise AlertFailed("Apprise is not installed: pip install 'llmgw[alerts]'", again=False) from None
+    for name in ("apprise", "urllib3"):  # they log addresses
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    told = apprise.Apprise()
+    if not told.add(addresses):
+        raise AlertFailed("an address is none that Apprise understands", again=False)
+    if not told.notify(body=notice.message[:LONGEST], title=f"llmgw: {notice.kind}"):
+        raise AlertFailed("not everybody could be told")
 
 
 def _run(command: tuple[str, ...], notice: Notice) -> None:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from llmgw.config.caching import Cache
 from llmgw.config.control import Alerts, KeyDefaults
+from llmgw.config.telemetry import Metrics, Otel
 from llmgw.domain.budget import Budget
 from llmgw.domain.limit import Limit
 from llmgw.gates.resilience import Resilient
@@ -54,7 +55,11 @@ class Launch(Struct, frozen=True, kw_only=True):
     probe: str = "local"
     """Which upstreams are looked at while nobody can connect to them: local, all or off."""
     alerts: Alerts = Alerts()
+    metrics: Metrics = Metrics()
+    otel: Otel = Otel()
     cache: Cache = Cache()
     router: Options = Options()
+    simulated: bool = False
+    """Whether nothing in it is real, which every screen says."""
     flags: dict[str, Any] = {}
     """What was typed at `serve`, so that `restart` can repeat it."""

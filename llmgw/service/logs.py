@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 
 import msgspec
 
+from llmgw.rules.redacting import SECRETS
+
 MAX_BYTES = 10 * 1_048_576
 KEPT_FILES = 3
-
-SECRETS = re.compile(
-    r"\b(sk-ant-|sk-proj-|sk-or-|sk-|gsk_|lgw_|xai-|hf_|AIza|AKIA)[A-Za-z0-9_\-]{6,}|(?i:bearer\s+)[^\s\"']{6,}"
-)
-"""Key formats of providers, our own, and whatever follows ``Bearer``."""
 
 
 def mask(text: str) -> str:

@@ -23,34 +23,43 @@ from filelock import FileLock, Timeout
 
 from llmgw import __version__
 from llmgw.api.app import build
+from llmgw.api.prometheus import Door
 from llmgw.config.prices import load_prices
+from llmgw.config.private import write_private
 from llmgw.domain.budget import Budget
 from llmgw.domain.clock import SYSTEM_CLOCK
 from llmgw.domain.identity import Key
-from llmgw.domain.killswitch import AUTOMATIC, Kill, Mode
+from llmgw.domain.killswitch import AUTOMATIC, REQUEST, Kill, Mode
 from llmgw.errors import Conflict, GatewayError, NotAllowed, Unavailable
 from llmgw.gates.authenticate import KeyRing
 from llmgw.gates.catalogue import Catalogue
+from llmgw.gates.counted import Counted, each_of
 from llmgw.gates.killswitch import KillSwitch
 from llmgw.gates.loops import LoopBreaker
+from llmgw.gates.metering import Meter
 from llmgw.gates.reserve import Purse
 from llmgw.gates.resilience import Resilience
 from llmgw.gates.route import Router
 from llmgw.gates.shadow import Shadows
 from llmgw.gates.state import Gateway
 from llmgw.gates.throttle import Throttle
+from llmgw.gates.tracing import Traces
 from llmgw.providers.registry import target_dialect
 from llmgw.providers.transport import Transport
-from llmgw.service.alerting import Alerter
+from llmgw.service.alerting import Alerter, channels
 from llmgw.service.caches import close_caches, open_caches, open_semantics
 from llmgw.service.desks import desks
+from llmgw.service.glancing import keep_glance
+from llmgw.service.keeping import SECRET_KEY_ID, look_after, taken
+from llmgw.service.otlp import TIMEOUT, Collector
 from llmgw.service.probing import probe
+from llmgw.service.pulsing import Pulsing
 from llmgw.service.running import Running
 from llmgw.service.telling import Teller
 from llmgw.service.tiering import build_tiering
 from llmgw.storage.budgets import Budgets
 from llmgw.storage.control import Control
-from llmgw.storage.headroom import forget_headroom, write_failing, write_headroom
+from llmgw.storage.headroom import forget_headroom
 from llmgw.storage.keyring import Keys
 from llmgw.storage.kills import Kills
 from llmgw.storage.ledger import Ledger
@@ -59,15 +68,11 @@ from llmgw.storage.limits import Limits
 if TYPE_CHECKING:
     import uvicorn
 
+    from llmgw.rules.planning import Plan
     from llmgw.service.launch import Launch
     from llmgw.service.server import Server
 
 log = logging.getLogger("llmgw")
-
-SECRET_KEY_ID = 0
-"""The id of the key that `server.secret` stands for; issued keys count from 1."""
-
-TOUCH_SECONDS = 30
 
 STOP_POLL = 0.1
 """Seconds between two looks at whether to stop, as uvicorn does it."""
@@ -111,6 +116,10 @@ async def serve(launch: Launch, announce: Announce) -> None:
 
     from llmgw.service.server import Protocol, Server
 
+    boot, token, meter = secrets.token_hex(8), secrets.token_urlsafe(32), Meter()
+    collector = None
+    if launch.otel.endpoint:
+        collector = Collector(launch.otel, boot, {each.name: each.base_url for each in launch.upstreams})
     lock = FileLock(launch.lock, mode=0o600)
     try:
         lock.acquire(blocking=False)
@@ -121,12 +130,19 @@ async def serve(launch: Launch, announce: Announce) -> None:
             hint="`llmgw status` shows it, `llmgw stop` ends it",
         ) from None
     listener = bind(launch.host, launch.port)
-    boot = secrets.token_hex(8)
-    ledger = Ledger.open(Path(launch.database), boot, SYSTEM_CLOCK, strict=launch.durability == "strict")
+    counted = Counted(SYSTEM_CLOCK, _configured(launch.plan))
+    traces = Traces() if collector else None
+    ledger = Ledger.open(
+        Path(launch.database),
+        boot,
+        SYSTEM_CLOCK,
+        strict=launch.durability == "strict",
+        told=each_of(counted.take, meter.take, *([traces.take] if traces else [])),
+    )
     control = Control(Path(launch.database), SYSTEM_CLOCK)
     transport = Transport(int(launch.max_answer_mb * 1_048_576))
     alerts = launch.alerts
-    teller = Teller(Path(launch.database), Alerter(alerts) if alerts.webhook or alerts.command else None)
+    teller = Teller(Path(launch.database), Alerter(alerts) if any(channels(alerts)) else None)
     caches, cacheless = await open_caches(launch.cache, Path(launch.database), SYSTEM_CLOCK)
     try:
         recovered = ledger.recover()
@@ -137,7 +153,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
         gateway = Gateway(
             catalogue=Catalogue(),
             clock=SYSTEM_CLOCK,
-            keys=KeyRing(Keys(control), version, own=_secret_key(launch.secret)),
+            keys=KeyRing(Keys(control), version, own=_own_keys(launch.secret, token)),
             killswitch=KillSwitch(
                 Kills(control).list,
                 control.stamp.read,
@@ -173,15 +189,25 @@ async def serve(launch: Launch, announce: Announce) -> None:
             last_id=ledger.last_id(),
             caches=caches,
             cacheless=cacheless,
+            counted=counted,
+            traces=traces,
+            meter=meter,
             shadows=None if launch.router.shadow is None else Shadows(launch.router.shadow),
         )
         gateway.purse.refresh(SYSTEM_CLOCK.now())
         gateway.limits.refresh()
         gateway.killswitch.look(gateway)
-        running = _describe(launch, listener, boot)
+        running = _describe(launch, listener, boot, token)
+        pulsing = Pulsing(gateway, launch, running, teller, version)
         server = Server(
             uvicorn.Config(
-                build(gateway, desks(gateway, launch, running), launch.cors_origins),
+                build(
+                    gateway,
+                    desks(gateway, launch, running),
+                    pulsing,
+                    launch.cors_origins,
+                    Door(launch.metrics.open, launch.metrics.secret),
+                ),
                 loop="none",
                 http=partial(Protocol, write_timeout=launch.write_timeout),  # type: ignore[arg-type]
                 ws="none",
@@ -205,7 +231,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
             await asyncio.sleep(0.002)
         if server.started:
             _quieten_collector()
-            _write_private(Path(launch.run_file), msgspec.json.encode(running))
+            write_private(Path(launch.run_file), msgspec.json.encode(running))
             if recovered:
                 log.warning(
                     "the last run did not end well: %d calls are charged at their estimate",
@@ -214,8 +240,13 @@ async def serve(launch: Launch, announce: Announce) -> None:
             log.info("llmgw %s is up at %s", __version__, running.url)
             announce(running, server)
         probing = asyncio.create_task(probe(gateway, launch.probe))
+        beating = asyncio.create_task(pulsing.run())
         switching = asyncio.create_task(gateway.killswitch.watch(gateway))
-        watching = asyncio.create_task(_watch(gateway, control, launch, running))
+        watching = asyncio.create_task(look_after(gateway, control, launch, running))
+        glancing = asyncio.create_task(
+            keep_glance(Path(launch.run_file).with_name("statusline"), desks(gateway, launch, running))
+        )
+        tracing = asyncio.create_task(collector.run(gateway, traces)) if collector and traces else None
         opening = asyncio.create_task(
             open_semantics(caches, launch.cache.semantic, Path(launch.database), SYSTEM_CLOCK)
         )
@@ -225,14 +256,20 @@ async def serve(launch: Launch, announce: Announce) -> None:
             await serving
         finally:  # also when Ctrl-C has cancelled this
             watching.cancel()
+            glancing.cancel()
+            if tracing:
+                tracing.cancel()
+                await asyncio.wait([tracing], timeout=2 * TIMEOUT)
             opening.cancel()
             cutting.cancel()
             probing.cancel()
+            beating.cancel()
             switching.cancel()
             shadowing.cancel()
             with contextlib.suppress(GatewayError):
-                control.touch(_taken(gateway.keys.used))
+                control.touch(taken(gateway.keys.used))
             log.info("stopped")
+            await pulsing.close()
     finally:
         await transport.close()
         await close_caches(caches)
@@ -249,19 +286,22 @@ async def _shadow(gateway: Gateway) -> None:
         await gateway.shadows.run(gateway)
 
 
-def _secret_key(secret: str) -> tuple[Key, ...]:
-    """`server.secret` (S3's GATEWAY_SECRET) as a key that opens everything (D-03)."""
-    if not secret:
-        return ()
+def _own_keys(secret: str, token: str) -> tuple[Key, ...]:
+    """Keys that are in no database and open everything: of whoever may read the run file, and `server.secret` (D-03)."""
     from hashlib import sha256
 
-    return (Key(id=SECRET_KEY_ID, name="gateway-secret", hash=sha256(secret.encode()).digest(), admin=True),)
+    return tuple(
+        Key(id=SECRET_KEY_ID, name=name, hash=sha256(value.encode()).digest(), admin=True)
+        for name, value in (("local", token), ("gateway-secret", secret))
+        if value
+    )
 
 
 async def _cut(server: Server, gateway: Gateway, seconds: float) -> None:
     """Once the server stops give calls under way their seconds, less when it is told so twice; then cut them."""
     while not server.should_exit:  # noqa: ASYNC110 (uvicorn tells by a flag)
         await asyncio.sleep(STOP_POLL)
+    gateway.meter.end()
     end = time.monotonic() + seconds
     while not server.hurry and time.monotonic() < end:  # noqa: ASYNC110 (a signal tells)
         await asyncio.sleep(STOP_POLL)
@@ -290,49 +330,16 @@ def _declare(control: Control, budgets: Budgets, declared: Budget | None) -> Non
 
 
 def _end_pauses(kills: Kills) -> None:
-    """Pauses of loops end with the process that remembers their calls."""
+    """Pauses of loops, and of single calls, end with the process that remembers them."""
     for kill in kills.list():
-        if kill.mode is Mode.PAUSE:
+        if kill.mode is Mode.PAUSE or kill.scope.startswith(REQUEST):
             kills.remove(kill.scope)
 
 
-async def _watch(gateway: Gateway, control: Control, launch: Launch, running: Running) -> None:
-    """Notice what others did to the files of this home, and write down which keys were used."""
-    seen = control.version()
-    database, heard, failed = Path(launch.database), 0, 0
-    breakers = gateway.resilience.breakers
-    while True:
-        for _ in range(TOUCH_SECONDS):
-            await asyncio.sleep(1)
-            gateway.ledger.check()
-            if gateway.caches is not None:
-                await gateway.caches.follow()
-            with contextlib.suppress(GatewayError, OSError):  # locked or gone: the next second tells
-                if not os.path.exists(launch.run_file):  # noqa: PTH110, ASYNC240 (without it no command finds this process)
-                    _write_private(Path(launch.run_file), msgspec.json.encode(running))
-                control.stamp.renew()
-                if seen != (seen := control.version()):
-                    gateway.keys.forget()
-                    gateway.limits.forget()
-                    gateway.purse.forget()
-                    gateway.killswitch.forget()
-                    _forget_outcomes(gateway)
-                if heard != (heard := gateway.headroom.changes):
-                    write_headroom(database, gateway.headroom.shown(gateway))
-                if failed != (failed := breakers.changes):
-                    write_failing(database, breakers.shown())
-        if gateway.ledger.healthy and (used := _taken(gateway.keys.used)):
-            try:
-                await asyncio.to_thread(_touch, Path(launch.database), used)
-            except GatewayError as error:
-                log.warning("last use of keys not written: %s", error.message)
-
-
-def _forget_outcomes(gateway: Gateway) -> None:
-    """Let go of what was learnt once somebody has removed the outcomes that it was learnt from."""
-    tiering = gateway.tiering
-    if tiering is not None and len(tiering.learning) and not gateway.ledger.decisions.outcomes(1):
-        tiering.learning.reset()
+def _configured(plan: Plan) -> set[tuple[str, str]]:
+    """The models that somebody wrote down, as provider and model."""
+    names = {target.partition("/")[::2] for targets in plan.tiers.values() for target in targets}
+    return names | {(offer.upstream, model) for offer in plan.offers for model in offer.models}
 
 
 def _keep_kill(database: Path, kill: Kill) -> None:
@@ -344,19 +351,7 @@ def _keep_kill(database: Path, kill: Kill) -> None:
             Kills(control).set(kill, replace=kill.by != AUTOMATIC)
 
 
-def _touch(database: Path, used: dict[int, int]) -> None:
-    with Control(database) as control:
-        control.touch(used)
-
-
-def _taken(used: dict[int, int]) -> dict[int, int]:
-    taken = dict(used)
-    used.clear()
-    taken.pop(SECRET_KEY_ID, None)
-    return taken
-
-
-def _describe(launch: Launch, listener: socket.socket, boot: str) -> Running:
+def _describe(launch: Launch, listener: socket.socket, boot: str, token: str) -> Running:
     port = listener.getsockname()[1]
     shown = "127.0.0.1" if launch.host in {"0.0.0.0", "::", ""} else launch.host  # noqa: S104 (compared, not bound)
     return Running(
@@ -370,6 +365,7 @@ def _describe(launch: Launch, listener: socket.socket, boot: str) -> Running:
         log_file=launch.log_file,
         drain_seconds=launch.drain_seconds,
         flags=launch.flags,
+        token=token,
     )
 
 
@@ -378,13 +374,6 @@ def _quieten_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(2_000, 2, 500)  # each round is short enough for the event loop to wait for
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    beside = path.with_suffix(".new")
-    beside.touch(mode=0o600)
-    beside.write_bytes(content)
-    beside.replace(path)
 
 
 def _remove(path: Path) -> None:

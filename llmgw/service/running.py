@@ -20,3 +20,5 @@ class Running(Struct, frozen=True, kw_only=True):
     log_file: str
     drain_seconds: float
     flags: dict[str, Any]
+    token: str = ""
+    """A key with admin rights for whoever may read the run file, until the gateway ends."""

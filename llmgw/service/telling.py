@@ -31,6 +31,8 @@ class Teller:
         self._alerter = alerter
         self._clock = clock
         self._telling: set[asyncio.Task[None]] = set()
+        self.told = 0
+        """How many notices were kept: it moves with each."""
 
     def tell(self, event: Event) -> None:
         """A budget has passed a mark, or refuses calls."""
@@ -55,6 +57,7 @@ class Teller:
         try:
             if not await asyncio.to_thread(self._add, notice):
                 return
+            self.told += 1
             log.warning("%s", notice.message)
         except GatewayError as error:
             log.warning("%s (not kept: %s)", notice.message, error.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmgw.domain.killswitch import AUTOMATIC, PAID, Kill, Mode
+from llmgw.domain.killswitch import AUTOMATIC, PAID, REQUEST, Kill, Mode
 from llmgw.domain.scope import parse_scope
 from llmgw.errors import BadRequest
 
@@ -56,7 +56,7 @@ class Kills:
 
 
 def _check(scope: str) -> None:
-    if scope != PAID:
+    if scope != PAID and not scope.startswith(REQUEST):
         try:
             parse_scope(scope)
         except ValueError as error:

@@ -18,6 +18,7 @@ from llmgw.storage.database import BUSY_SECONDS, Database, troubles
 from llmgw.storage.decisions import Decisions, remove_hints, write_outcomes
 from llmgw.storage.recovery import Recovered, recover
 from llmgw.storage.reports import Reports
+from llmgw.storage.requests import Requests
 from llmgw.storage.rows import CODES, USAGE, Dimensions, dimension_of, usage_values, write_requests
 from llmgw.storage.shadows import write_shadows
 from llmgw.storage.verify import Finding, verify
@@ -25,7 +26,7 @@ from llmgw.storage.writer import Writer, lost
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from llmgw.domain.clock import Clock
@@ -62,6 +63,13 @@ class _Settled(NamedTuple):
     request: RequestRow | None
 
 
+class Written(NamedTuple):
+    """Requests whose rows are in the ledger, numbered from ``first`` on in the order in which they ended."""
+
+    first: int
+    rows: Sequence[RequestRow]
+
+
 class Ledger:
     """What a gateway writes while it serves, durable once the returned future resolves.
 
@@ -70,27 +78,40 @@ class Ledger:
     that: it is written when the trouble lifts, unless too much waits already.
     """
 
-    def __init__(self, database: Database, boot: int, clock: Clock, writer: Writer) -> None:
+    def __init__(
+        self, database: Database, boot: int, clock: Clock, writer: Writer, told: Callable[[Written], None]
+    ) -> None:
         self._database = database
         self._boot = boot
         self._clock = clock
         self._writer = writer
         self._dimensions = Dimensions(lambda: writer.rollbacks)
+        self._told = told
+        self._written: list[Written] = []
+        writer.ended = self._tell
 
     @classmethod
     def open(
-        cls, path: Path, boot: str, clock: Clock, *, strict: bool = False, patience: float = BUSY_SECONDS
+        cls,
+        path: Path,
+        boot: str,
+        clock: Clock,
+        *,
+        strict: bool = False,
+        patience: float = BUSY_SECONDS,
+        told: Callable[[Written], None] = lambda _: None,
     ) -> Self:
         """The ledger in the database at ``path``, for the process that calls itself ``boot``; on a running loop.
 
         ``strict`` makes each commit survive a power cut, ``patience`` is how many seconds a lock is waited for.
+        ``told`` hears, on the writer's thread, of the requests that each commit has written, each of them once.
         """
         database = Database.open(path, clock=clock)
         with troubles(database.path), closing(database.connect()) as connection:
             number = connection.execute(
                 "INSERT INTO boots (name, pid, started_at) VALUES (?, ?, ?)", (boot, os.getpid(), clock.now())
             ).lastrowid
-        return cls(database, number or 0, clock, Writer(database, patience=patience, strict=strict))
+        return cls(database, number or 0, clock, Writer(database, patience=patience, strict=strict), told)
 
     @property
     def healthy(self) -> bool:
@@ -108,6 +129,11 @@ class Ledger:
     def reports(self) -> Reports:
         """Sums of what was written, for any thread."""
         return Reports(self._database)
+
+    @property
+    def requests(self) -> Requests:
+        """Single requests and their attempts, for any thread."""
+        return Requests(self._database)
 
     @property
     def decisions(self) -> Decisions:
@@ -205,7 +231,7 @@ class Ledger:
                     return
         if ending:
             try:
-                write_requests(connection, self._dimensions, ending)
+                last = write_requests(connection, self._dimensions, ending)
             except sqlite3.IntegrityError:
                 if len(items) > 1 or settled:
                     raise
@@ -215,6 +241,14 @@ class Ledger:
             several = [request.id for request in ending[len(requests) :] if request.attempts > 1]
             connection.executemany(_CLOSE, [(number,) for number in recorded + several])
             extend(connection, len(ending))
+            self._written.append(Written(last - len(ending) + 1, ending))
+
+    def _tell(self, committed: bool) -> None:
+        if self._written:
+            written, self._written = self._written, []
+            if committed:
+                for each in written:
+                    self._told(each)
 
     def _hold_values(self, connection: sqlite3.Connection, held: _Held) -> tuple[object, ...]:
         hold = held.hold

@@ -188,6 +188,11 @@ class Meanings:
             )
             return [Miss._make(row) for row in rows]
 
+    def cosines(self) -> list[float]:
+        """How near the latest candidates lay."""
+        with troubles(self.store.path):
+            return [cosine for (cosine,) in self.store.connection.execute("SELECT cosine FROM sightings")]
+
     def scores(self, tenant: str) -> list[float]:
         """What the latest candidates of a tenant scored: log odds of being right, minus infinity where a guard forbade."""
         with troubles(self.store.path):

@@ -44,6 +44,12 @@ _WHOLE, _OVERALL = (
 )
 
 
+_BY_QUARTER = (
+    f"SELECT bucket, dimension, {SUMS} FROM rollups WHERE bucket >= ? AND bucket < ? ORDER BY bucket"  # noqa: S608
+)
+_COST = SUMS.split(", ").index("cost")
+
+
 class Totals(Struct, frozen=True, kw_only=True, gc=False):
     """Sums over requests. ``cost`` leaves out ``unknown_cost`` requests whose price nobody knows.
 
@@ -95,6 +101,29 @@ class Line(Struct, frozen=True, kw_only=True):
     group: str
     totals: Totals
     part: str = ""
+
+
+class Session:
+    """What one key did with one set of tags, without a long pause; ``models`` by what each cost."""
+
+    __slots__ = ("_sums", "end", "key", "models", "start", "tags")
+
+    def __init__(self, key: str, tags: str, start: Nanoseconds) -> None:
+        self.key = key
+        self.tags = tags
+        self.start = start
+        self.end = start
+        self.models: dict[str, NanoUSD] = {}
+        self._sums: list[tuple[int, ...]] = []
+
+    def add(self, model: str, sums: tuple[int, ...]) -> None:
+        if model:
+            self.models[model] = self.models.get(model, 0) + sums[_COST]
+        self._sums.append(sums)
+
+    @property
+    def totals(self) -> Totals:
+        return _totals(self._sums)
 
 
 class Reports:
@@ -154,6 +183,33 @@ class Reports:
             lines += sorted(found, key=lambda line: (-line.totals.cost, -line.totals.requests, line.group))
             at = period.end_ns
         return lines
+
+    def sessions(self, since: Nanoseconds, until: Nanoseconds, gap: Nanoseconds) -> list[Session]:
+        """Stretches in which one key called with one set of tags and paused for less than ``gap``, newest first.
+
+        They begin and end with whole quarters of an hour, so a pause is told from none to a quarter of an hour.
+        """
+        with troubles(self._database.path):
+            connection = self._database.reader()
+            who = {
+                number: (key, tags, f"{provider}/{model}" if model else "")
+                for number, key, tags, provider, model in connection.execute(
+                    "SELECT id, key_name, tags, provider, model FROM dimensions"
+                )
+            }
+            rows = connection.execute(_BY_QUARTER, (since - since % BUCKET, until)).fetchall()
+        running: dict[tuple[str, str], Session] = {}
+        ended: list[Session] = []
+        for at, dimension, *sums in rows:
+            key, tags, model = who[dimension]
+            session = running.get((key, tags))
+            if session is None or at - session.end >= gap:
+                if session is not None:
+                    ended.append(session)
+                session = running[key, tags] = Session(key, tags, at)
+            session.end = at + BUCKET
+            session.add(model, tuple(sums))
+        return sorted([*ended, *running.values()], key=lambda each: (-each.end, -each.start, each.key))
 
     def names(self, by: str) -> list[str]:
         """Every group of a kind that was ever seen."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -15,11 +15,14 @@ from llmgw.errors import NotFound
 from llmgw.storage.database import Database, troubles
 from llmgw.storage.rows import STATES, USAGE, read_usage
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 _FIELDS = (
     "id, started_at, tenant, user, key_id, key_name, tags, surface, stream, model_asked, provider, model, tier, "
-    "cache, status, error, attempts, cost, premium_cost, ttft_us, latency_us, finish_reason"
+    "cache, status, error, attempts, cost, premium_cost, ttft_us, latency_us, finish_reason, saved"
 )
-_COLUMNS = f"seq, {_FIELDS.replace('id, ', 'requests.id, ', 1)}, {USAGE}, complete"
+COLUMNS = f"seq, {_FIELDS.replace('id, ', 'requests.id, ', 1)}, {USAGE}, complete"
 _ATTEMPT = (
     "attempt, state, started_at, ended_at, provider, model, tier, held_cost, status, error, cost, premium_cost, "
     "price, ttft_us, latency_us, finish_reason, upstream_id"
@@ -104,7 +107,7 @@ class Requests:
             where, values = self._where(wanted)
             cursor = self._last()
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM requests JOIN dimensions ON dimensions.id = dimension "  # noqa: S608
+                f"SELECT {COLUMNS} FROM requests JOIN dimensions ON dimensions.id = dimension "  # noqa: S608
                 f"WHERE {where} ORDER BY {SORTS[sort]} started_at DESC, seq DESC LIMIT ?",
                 (*values, limit),
             ).fetchall()
@@ -112,7 +115,7 @@ class Requests:
             if total == limit:
                 sql = f"SELECT count(*) FROM requests WHERE {where}"  # noqa: S608
                 (total,) = connection.execute(sql, values).fetchone()
-            return Page(tuple(map(_request, rows)), total, cursor)
+            return Page(tuple(map(request_of, rows)), total, cursor)
 
     def ended_after(self, cursor: int, wanted: Filter = Filter(), limit: int = 1000) -> Page:  # noqa: B008 (frozen)
         """Those that match and have ended after the cursor's page was read, in the order in which they ended."""
@@ -120,21 +123,28 @@ class Requests:
             where, values = self._where(wanted)
             last = self._last()
             rows = self._database.reader().execute(
-                f"SELECT {_COLUMNS} FROM requests JOIN dimensions ON dimensions.id = dimension "  # noqa: S608
+                f"SELECT {COLUMNS} FROM requests JOIN dimensions ON dimensions.id = dimension "  # noqa: S608
                 f"WHERE seq > ? AND seq <= ? AND {where} ORDER BY seq LIMIT ?",
                 (cursor, last, *values, limit),
             )
             found = rows.fetchall()
             if len(found) == limit:
                 last = found[-1][0]
-            return Page(tuple(map(_request, found)), len(found), last)
+            return Page(tuple(map(request_of, found)), len(found), last)
+
+    def ended(self, number: int) -> bool | None:
+        """Whether a request has ended; None where the ledger knows nothing of it."""
+        sql = "SELECT EXISTS (SELECT 1 FROM requests WHERE id = ?), EXISTS (SELECT 1 FROM attempts WHERE request_id = ?)"
+        with troubles(self._database.path):
+            ended, begun = self._database.reader().execute(sql, (number, number)).fetchone()
+        return bool(ended) if ended or begun else None
 
     def show(self, number: int) -> Detail:
         """One request by id, also while it is in flight; NotFound when there is none."""
         with troubles(self._database.path):
             connection = self._database.reader()
             row = connection.execute(
-                f"SELECT {_COLUMNS} FROM requests JOIN dimensions ON dimensions.id = dimension "  # noqa: S608
+                f"SELECT {COLUMNS} FROM requests JOIN dimensions ON dimensions.id = dimension "  # noqa: S608
                 "WHERE requests.id = ?",
                 (number,),
             ).fetchone()
@@ -147,7 +157,21 @@ class Requests:
             raise NotFound(
                 f"there is no request {show_id(number)}", hint="`llmgw request list` shows the newest"
             )
-        return Detail(None if row is None else _request(row), tuple(map(_attempt, attempts)))
+        return Detail(None if row is None else request_of(row), tuple(map(_attempt, attempts)))
+
+    def attempts_of(self, numbers: Collection[int]) -> dict[int, list[AttemptRow]]:
+        """The attempts of each of these requests, in their order."""
+        found: dict[int, list[AttemptRow]] = {}
+        with troubles(self._database.path):
+            rows = self._database.reader().execute(
+                f"SELECT request_id, {_ATTEMPT}, {USAGE}, complete FROM attempts "  # noqa: S608 (own columns)
+                "JOIN dimensions d ON d.id = dimension "
+                "WHERE request_id IN (SELECT value FROM json_each(?)) ORDER BY request_id, attempt",
+                (str(list(numbers)),),
+            )
+            for number, *row in rows:
+                found.setdefault(number, []).append(_attempt(tuple(row)))
+        return found
 
     def _last(self) -> int:
         (last,) = self._database.reader().execute("SELECT max(seq) FROM requests").fetchone()
@@ -203,7 +227,8 @@ class Requests:
         return matching, untargeted
 
 
-def _request(row: tuple[Any, ...]) -> RequestRow:
+def request_of(row: tuple[Any, ...]) -> RequestRow:
+    """The request of a row of `COLUMNS`."""
     names = _FIELDS.split(", ")
     values = dict(zip(names, row[1:], strict=False))
     values["stream"] = bool(values["stream"])

@@ -138,8 +138,11 @@ def read_usage(values: Sequence[int]) -> Usage:
 
 def write_requests(
     connection: sqlite3.Connection, dimensions: Dimensions, requests: Iterable[RequestRow]
-) -> None:
-    """Insert the rows and add them to the roll-ups; requests of equal dimensions cost one statement there."""
+) -> int:
+    """Insert the rows and add them to the roll-ups; requests of equal dimensions cost one statement there.
+
+    The number of the last row; those before it count up to it without a gap.
+    """
     rows: list[tuple[Any, ...]] = []
     decisions: list[tuple[Any, ...]] = []
     sums: dict[tuple[int, int], tuple[int, ...]] = {}
@@ -193,10 +196,12 @@ def write_requests(
         known = sums.get(bucket)
         sums[bucket] = counts if known is None else tuple(map(add, known, counts))
     connection.executemany(INSERT_REQUEST, rows)
+    (last,) = connection.execute("SELECT last_insert_rowid()").fetchone()
     if decisions:
         connection.executemany(INSERT_DECISION, decisions)
     connection.executemany(ADD_TO_ROLLUP, [(*bucket, *counts) for bucket, counts in sums.items()])
     add_sums(connection, targets, sums)
+    return int(last)
 
 
 def add_sums(

@@ -71,6 +71,8 @@ class Writer:
         """The file that was taken away, so that no write is worth anything until it is back."""
         self.rollbacks = 0
         """How often a transaction was taken back: what was remembered of its effects no longer holds."""
+        self.ended: Callable[[bool], None] = _unheard
+        """Told on the writer's thread whether a transaction was committed, or taken back whole."""
         self._connection: sqlite3.Connection | None = self._connect()
         self._thread = threading.Thread(target=self._run, name="llmgw-writer", daemon=True)
         self._thread.start()
@@ -175,6 +177,7 @@ class Writer:
     def _commit(self, writes: list[_Write], failures: list[Exception | None]) -> None:
         """One transaction; raises sqlite3.Error for trouble with the file, puts other errors into ``failures``."""
         connection = self._connection = self._connection or self._connect()
+        committed = False
         try:
             connection.execute("BEGIN IMMEDIATE")
             if not writes:  # a trial whether the trouble has lifted: it must reach the disk
@@ -188,12 +191,16 @@ class Writer:
                     raise
                 connection.execute("ROLLBACK")
                 self.rollbacks += 1
+                self.ended(False)
                 connection.execute("BEGIN IMMEDIATE")
                 self._one_by_one(connection, writes, failures)
             connection.execute("COMMIT")
+            committed = True
         finally:
-            if connection.in_transaction:
+            if not committed:  # some troubles take it back themselves
                 self.rollbacks += 1
+            self.ended(committed)
+            if connection.in_transaction:
                 connection.execute("ROLLBACK")
 
     def _one_by_one(
@@ -219,6 +226,10 @@ class Writer:
         if self._strict:
             connection.execute("PRAGMA synchronous = FULL")
         return connection
+
+
+def _unheard(_committed: bool) -> None:
+    """Nobody asked how transactions end."""
 
 
 def lost(path: Path) -> Unavailable:

@@ -19,7 +19,7 @@ from llmgw.api.openapi import document, place
 from llmgw.api.operations import Access, routes
 
 nothing: Any = None
-DOCUMENT = document(operations(nothing, nothing))
+DOCUMENT = document(operations(nothing, nothing, nothing))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_document_is_valid(gateway: RunningGateway) -> None:
 
 def test_every_route_is_documented_and_nothing_else() -> None:
     """Routes and hot paths are exactly what the document has, method by method."""
-    every = operations(nothing, nothing)
+    every = operations(nothing, nothing, nothing)
     served = {
         (method, place(route.path))
         for route in routes(nothing, every)
@@ -52,7 +52,7 @@ def test_every_route_is_documented_and_nothing_else() -> None:
 
 def test_names_are_unique_and_access_is_told() -> None:
     """Each operation has a name of its own; those that take a key say so, admin ones what else they answer."""
-    every = operations(nothing, nothing)
+    every = operations(nothing, nothing, nothing)
     assert len({each.name for each in every}) == len(every)
     paths = document(every)["paths"]
     for each in every:
@@ -62,9 +62,9 @@ def test_names_are_unique_and_access_is_told() -> None:
 
 
 def test_admin_paths_take_an_admin_key() -> None:
-    """Whatever lies under /admin or /api/admin is for admin keys, and so is nothing else."""
-    for each in operations(nothing, nothing):
-        under = each.path.startswith(("/admin/", "/api/admin/"))
+    """Whatever lies under /admin or /api/admin is for admin keys, and so is nothing else but what Prometheus reads."""
+    for each in operations(nothing, nothing, nothing):
+        under = each.path.startswith(("/admin/", "/api/admin/")) or each.path == "/metrics"
         assert under == (each.access is Access.ADMIN), each.path
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 from support.money import PRICES, ask
 
-from llmgw.cli.amounts import parse_amount, parse_rate
+from llmgw.domain.amounts import parse_amount, parse_rate
 from llmgw.domain.budget import Unit, Window
 from llmgw.errors import BadRequest
 

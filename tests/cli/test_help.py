@@ -216,7 +216,7 @@ def test_completion_scripts_and_names(tmp_path):
         assert "llmgw" in program.run("completion", shell).out
     program.run("key", "create", "nightly")
     asked = {"_LLMGW_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
-    assert program.run(COMP_WORDS="llmgw sta", **asked).out.split() == ["status"]
+    assert program.run(COMP_WORDS="llmgw sta", **asked).out.split() == ["status", "statusline"]
     asked["COMP_CWORD"] = "3"
     assert program.run(COMP_WORDS="llmgw key show ni", **asked).out.split() == ["nightly"]
 

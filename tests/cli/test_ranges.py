@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgw.cli.output import relative
 from llmgw.cli.ranges import parse_moment, parse_range
 from llmgw.desk.wire import rfc3339
 from llmgw.domain.spans import parse_span
+from llmgw.domain.spelling import relative
 from llmgw.errors import BadRequest
 
 NOW = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()) * 10**9

@@ -134,6 +134,9 @@ def test_the_starter_is_valid_and_says_the_defaults(paths: Paths) -> None:
         "retry": {},
         "hedge": {},
         "alerts": {},
+        "metrics": {},
+        "otel": {},
+        "dash": {},
         "cache": {"exact": {}, "idempotency": {}, "semantic": {}},
         "ledger": {},
     }
@@ -143,7 +146,9 @@ def test_the_starter_is_valid_and_says_the_defaults(paths: Paths) -> None:
     )
     settings = effective_config(paths, {}, {})
     assert dict(options_of(settings)) == dict(options_of(Config()))
-    assert len(settings.origins) == len(dict(options_of(Config()))) - 1  # routes stand among the examples
+    assert (
+        len(settings.origins) == len(dict(options_of(Config()))) - 2
+    )  # routes are an example, no keymap no line
 
 
 def test_the_examples_of_the_starter_are_valid(paths: Paths) -> None:

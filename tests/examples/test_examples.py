@@ -151,6 +151,27 @@ def test_compose():
     assert service["command"].split() == ["llmgw", "serve", "--foreground", "--host", "0.0.0.0"]
 
 
+def test_prometheus_is_told_where_to_scrape():
+    """examples/prometheus.yml asks the gateway's own path with a token from a file, and compose brings both."""
+    import yaml
+
+    scraping = yaml.safe_load((EXAMPLES / "prometheus.yml").read_text())["scrape_configs"][0]
+    compose = yaml.safe_load((EXAMPLES / "compose.yml").read_text())
+    assert scraping["metrics_path"] == "/metrics"
+    assert scraping["static_configs"][0]["targets"] == ["gateway:8000"]
+    assert scraping["authorization"]["credentials_file"] == "/run/secrets/metrics_token"
+    assert compose["services"]["prometheus"]["secrets"] == ["metrics_token"]
+    assert compose["services"]["gateway"]["environment"]["LLMGW_METRICS_SECRET"] == "${METRICS_TOKEN:-}"
+    assert compose["services"]["prometheus"]["profiles"] == ["monitoring"]
+
+
+def test_grafana():
+    """The dashboard is one of panels that ask Prometheus; that they ask for what there is shows tests/api/test_metrics.py."""
+    dashboard = json.loads((EXAMPLES / "grafana.json").read_text())
+    assert all(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    assert dashboard["templating"]["list"][0]["query"] == "prometheus"
+
+
 def test_every_example_is_tested():
     """No example lies about untested."""
     tested = Path(__file__).read_text()

@@ -17,6 +17,8 @@ from support.fake_server import Behaviour
 from support.gateway import upstream
 
 from llmgw.domain.money import NANO, decimal_usd
+from llmgw.storage.database import Database
+from llmgw.storage.decisions import Decisions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -339,3 +341,18 @@ def test_declared_daily_budget(tmp_path: Path, fake_openai: FakeOpenAI, broken: 
     with build(tmp_path, fake_openai, broken, daily_budget=budget("all", hard=5)) as gateway:
         gateway.set(budget("all", hard=100))
     assert [stored(5), stored(9), stored(None)] == [[100]] * 3
+
+
+def test_what_was_moved_says_so(gateway: Budgeted) -> None:
+    """A request that a budget moved to a lower tier, by its word or along its route, is written down as such."""
+    ask(gateway, model="best")
+    gateway.set(budget("all", hard=NANO, medium=1))
+    ask(gateway, model="best")
+    ask(gateway, model="gpt-4o-mini")
+    gateway.set(budget("key:ci", hard=0, on_exceed="downgrade:local"))
+    ask(gateway)
+    ask(gateway, model="echo")
+    with Database.open(gateway.database) as database:
+        decisions = [Decisions(database).find(row["id"]) for row in gateway.requests()]
+    reasons = [decision.reason if decision else "" for decision in decisions]
+    assert reasons == ["", "downgraded by budget all", "", "downgraded by budget key:ci", ""]

@@ -19,6 +19,8 @@ from support.gateway import RunningGateway, upstream
 
 from llmgw.domain.killswitch import Kill, Mode
 from llmgw.errors import BadRequest
+from llmgw.storage.database import Database
+from llmgw.storage.decisions import Decisions
 from llmgw.storage.kills import Kills
 
 HI = [{"role": "user", "content": "hi"}]
@@ -133,6 +135,11 @@ def test_degrade_answers_from_local_models(gateway: RunningGateway, scope: str) 
     answer = ask(gateway)
     assert answer.status_code == 200
     assert answer.headers["x-llmgw-target"] == "ollama/llama3.2:latest"
+    (row,) = gateway.requests()
+    with Database.open(gateway.database) as database:
+        decision = Decisions(database).find(row["id"])
+    assert decision is not None
+    assert decision.reason == f"downgraded by kill switch on {scope}"
 
 
 def test_degrade_without_a_local_model_refuses(tmp_path: Path, fake_openai: FakeOpenAI) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,8 +37,8 @@ def gateway(
 ) -> Iterator[RunningGateway]:
     class Impatient:
         @staticmethod
-        def open(path: Path, boot: str, clock: object, *, strict: bool) -> Ledger:
-            return Ledger.open(path, boot, clock, strict=strict, patience=0.2)
+        def open(path: Path, boot: str, clock: object, **options: Any) -> Ledger:
+            return Ledger.open(path, boot, clock, patience=0.2, **options)
 
     monkeypatch.setattr(run, "Ledger", Impatient)
     upstreams = [

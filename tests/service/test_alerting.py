@@ -23,12 +23,16 @@ from llmgw.domain.budget import Budget, Window
 from llmgw.domain.money import NANO
 from llmgw.domain.scope import ALL
 from llmgw.rules.tripping import Trips
-from llmgw.service.alerting import Alerter, channels
+from llmgw.service.alerting import Alerter, AlertFailed, channels
 from llmgw.storage.budgets import Budgets
 from llmgw.storage.notices import Notice
 
 NOTICE = Notice(1_763_700_000 * NANO, "budget", "budget all", "budget all: $4.00 of <$5.00> spent & more")
 CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+
+OLD_PYTHON = pytest.mark.filterwarnings(
+    "ignore:.imghdr. is deprecated:DeprecationWarning"
+)  # Apprise imports it
 
 
 class Hook(FakeServer):
@@ -235,3 +239,45 @@ def test_a_budget_that_refuses_is_alerted_once(
     assert codes[-4:] == [402] * 4
     [request] = hook.requests
     assert words in request.json["message"]
+
+
+@OLD_PYTHON
+def test_apprise_tells_everybody(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
+    """Each address of Apprise is told once, with the kind as its title; none of them is logged."""
+    port = hook.url.rpartition(":")[2]
+    addresses = f"json://127.0.0.1:{port}/first-secret, json://127.0.0.1:{port}/second"
+    with caplog.at_level(logging.DEBUG):
+        send(Alerts(apprise=addresses), NOTICE)
+    told = {request.path: request.json for request in hook.requests}
+    assert told.keys() == {"/first-secret", "/second"}
+    assert told["/second"]["title"] == "llmgw: budget"
+    assert told["/second"]["message"] == NOTICE.message
+    assert "first-secret" not in caplog.text
+
+
+@OLD_PYTHON
+@pytest.mark.parametrize(
+    ("addresses", "installed", "words"),
+    [
+        ("nonsense-secret", True, "none that Apprise understands"),
+        ("json://127.0.0.1:9/secret", True, "not everybody could be told"),
+        ("json://127.0.0.1:9/secret", False, "llmgw[alerts]"),
+    ],
+)
+def test_what_ails_apprise_is_said_without_its_addresses(
+    addresses: str,
+    installed: bool,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An address that is none, one that nobody answers at and a missing extra are told in words, without addresses."""
+    if not installed:
+        monkeypatch.setitem(sys.modules, "apprise", None)
+    (_, way), *_ = channels(Alerts(apprise=addresses))
+    with (
+        caplog.at_level(logging.DEBUG),
+        pytest.raises(AlertFailed, match=words.replace("[", r"\[")) as failed,
+    ):
+        way(NOTICE)
+    assert "secret" not in str(failed.value) + caplog.text

@@ -110,6 +110,25 @@ def test_groups(database):
     assert all(by(group) for group in GROUPS)
 
 
+def test_sessions(database):
+    """A session ends where its key pauses for the gap, is apart from other tags, and holds each request once."""
+    hours = ((9, 5, "a"), (10, 7, "a"), (13, 1, "a"), (9, 2, "b"))
+    for number, (hour, cost, tags) in enumerate(hours, 1):
+        write(database, a_request(number, started_at=moment(2026, 11, 20, hour), cost=cost, tags=tags))
+    reports = Reports(database)
+
+    def told(gap):
+        return [
+            (each.tags, each.start, each.totals.requests, each.totals.cost)
+            for each in reports.sessions(0, FOREVER, gap * 3600 * 10**9)
+        ]
+
+    nine, thirteen = moment(2026, 11, 20, 9), moment(2026, 11, 20, 13)
+    assert told(1) == [("a", thirteen, 1, 1), ("a", nine, 2, 12), ("b", nine, 1, 2)]
+    assert told(5) == [("a", nine, 3, 13), ("b", nine, 1, 2)]
+    assert sum(cost for *_, cost in told(1)) == reports.totals().cost
+
+
 def test_empty_ledger(database):
     """Without a request there are no lines, and totals are zero without a mean."""
     totals = Reports(database).totals()

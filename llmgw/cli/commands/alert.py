@@ -41,7 +41,7 @@ def list_alerts(
 
 @app.command()
 def test() -> None:
-    """Send a test alert to the webhook and the command of [alerts], once each, and say whether it arrived.
+    """Send a test alert by every way of [alerts], once each, and say whether it arrived.
 
     Examples:
       llmgw alert test
@@ -53,7 +53,7 @@ def test() -> None:
     ways = dict(channels(effective_config(options.paths()).alerts))
     if not ways:
         raise ConfigInvalid(
-            "neither a webhook nor a command is configured",
+            "no way to send alerts is configured",
             hint="[alerts] in llmgw.toml; `llmgw config set alerts.webhook '${ALERT_WEBHOOK}'`",
         )
     notice = Notice(time.time_ns(), "test", "test", "this is a test alert")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import to_builtins
 
-from llmgw.cli import amounts, budget_files, notices, output, prompts
+from llmgw.cli import budget_files, notices, output, prompts
 from llmgw.cli.budget_rows import CEILINGS, MACHINE, SCREEN, draw, sentence
 from llmgw.cli.options import Format, given
 from llmgw.cli.output import Column
+from llmgw.domain import amounts, spelling
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.scope import Scope, ScopeKind, parse_scope
 from llmgw.errors import BadRequest, BudgetExceeded, NotFound
@@ -222,11 +223,11 @@ def check(
     words = "it fits, there is no ceiling"
     if least is not None and left is not None:
         verdict = "it fits" if found.fits else "it does not fit"
-        words = f"{verdict}: {amounts.show_amount(unit, left)} left of {budget_files.name(least.budget)}"
+        words = f"{verdict}: {spelling.amount(unit, left)} left of {budget_files.name(least.budget)}"
     output.record(to_builtins(found), ident="fits", text=words)
     if not found.fits and least is not None:
         raise BudgetExceeded(
-            f"{amounts.show_amount(unit, wanted)} do not fit: {sentence(least)}",
+            f"{spelling.amount(unit, wanted)} do not fit: {sentence(least)}",
             hint=f"raise it: `llmgw budget set {least.scope} AMOUNT/{least.window}`",
         )
 

@@ -12,9 +12,10 @@ import typer
 from msgspec import structs, to_builtins
 
 from llmgw.cli import cache_figures, completing, git_hook, notices, options, output, prompts
-from llmgw.cli.cache_rows import COLUMNS, size
+from llmgw.cli.cache_rows import COLUMNS
 from llmgw.cli.options import given
 from llmgw.cli.ranges import parse_moment
+from llmgw.domain import spelling
 from llmgw.errors import BadRequest
 
 PLACE = "CONTROL", 5
@@ -194,7 +195,7 @@ def clear(
     with gateway() as there:
         done = there.ask(wanted)
         count = done.would_remove
-        words = f"{count:,} answer{'' if count == 1 else 's'} ({size(done.bytes)})"
+        words = f"{count:,} answer{'' if count == 1 else 's'} ({spelling.size(done.bytes)})"
         if not dry_run:
             if count:
                 prompts.confirm(f"Forget {words}?", yes=yes)

@@ -11,9 +11,9 @@ import typer
 from msgspec import UNSET, to_builtins
 
 from llmgw.cli import completing, notices, output, prompts
-from llmgw.cli.amounts import parse_rate
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_moment
+from llmgw.domain.amounts import parse_rate
 from llmgw.domain.spans import NANO, parse_span
 from llmgw.errors import BadRequest
 

@@ -9,7 +9,7 @@ import typer
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from llmgw.cli import completing, output
+from llmgw.cli import completing, options, output
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_range
 from llmgw.desk.requests import ListRequests, Sort
@@ -18,11 +18,11 @@ from llmgw.domain.money import parse_usd
 from llmgw.errors import BadRequest
 
 PLACE = "WATCH", 4
-ELSEWHERE = ("list", "show", "tail")
+ELSEWHERE = ("list", "show", "stop", "tail")
 
 app = typer.Typer()
 
-POLL_SECONDS = 0.2
+POLL_SECONDS, POLL_SECONDS_ELSEWHERE = 0.2, 1.0
 MOST = 1000
 """Requests that are shown at a time while they come in."""
 WIDTHS = {
@@ -115,6 +115,26 @@ def show(request_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, a
 
 
 @app.command()
+def stop(
+    request_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, as req_01j....")],
+    reason: Annotated[str, typer.Option(help="Why; its caller reads it.", metavar="TEXT")] = "",
+) -> None:
+    """End a request that is under way; what was written of its answer is billed.
+
+    Examples:
+      llmgw request stop req_06bq3k5xj0000
+      llmgw request stop req_06bq3k5xj0000 --reason "it goes in circles"
+    """
+    from llmgw.cli.reaching import gateway
+    from llmgw.desk.requests import EndRequest
+
+    with gateway() as there:
+        found = to_builtins(there.ask(EndRequest(id=request_id, reason=reason)))
+    attempts = found.pop("attempts")
+    output.record(found | {"attempts": attempts}, ident="id", text=_explain(found, attempts))
+
+
+@app.command()
 def tail(
     key: Key = None,
     model: Model = None,
@@ -145,7 +165,7 @@ def tail(
             for row in found:
                 ended = rfc3339(row.started_at + row.latency_us * 1000)[:19] + "Z"
                 stream.write({**to_builtins(row), "ended_at": ended})
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS_ELSEWHERE if options.url() else POLL_SECONDS)
             page = there.ask(replace(wanted, after=page.cursor, limit=MOST))
             found = page.requests
 

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from llmgw.cli import amounts, notices, options
+from llmgw.cli import notices, options
 from llmgw.cli.linking import environment, executable
 from llmgw.desk.budgets import RUN
+from llmgw.domain import amounts, spelling
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.scope import Scope, ScopeKind
 from llmgw.errors import BadRequest, BudgetExceeded, NotRunning
@@ -87,7 +88,7 @@ def command(
     child, began = _Child(), time.time_ns()
     with local.control(paths) as control, child.signals():
         with _issued(control, limit, allowed, tuple(tag or ())) as token:
-            notices.detail(f"key `{name}`, {amounts.show_amount(unit, hard)}")
+            notices.detail(f"key `{name}`, {spelling.amount(unit, hard)}")
             code = child.run(path, program, environment(path, running.url, token))
         _settled(control, name)
     _receipt(paths, limit, began)
@@ -182,7 +183,7 @@ def _receipt(paths: Paths, limit: Budget, began: int) -> None:
         f"{calls:,} request{'s' * (calls != 1)}",
         f"{sum(each.input_tokens for each in totals):,} tokens in",
         f"{sum(each.output_tokens for each in totals):,} tokens out",
-        f"{amounts.show_amount(limit.unit, spent)} of {amounts.show_amount(limit.unit, limit.hard or 0)}",
+        f"{spelling.amount(limit.unit, spent)} of {spelling.amount(limit.unit, limit.hard or 0)}",
     ]
     if limit.unit is Unit.TOKENS:
         words.append(format_usd(money))

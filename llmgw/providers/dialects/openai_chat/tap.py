@@ -70,8 +70,9 @@ class StreamTap:
         if rest := self._blocks.close():
             self._look(rest)
         whole = self.ending or bool(self._finish)
-        self._condense(self._usage)
-        self._read_text(self._reader.close())
+        if self._usage is None:  # else nobody asks for the text but who looks on, and `text` reads it then
+            self._condense(usage=None)
+            self._read_text(self._reader.close())
         return Reading(
             usage=replace(self._usage, complete=whole) if self._usage else None,
             finish_reason=self._finish,

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 from llmgw.domain.budget import Unit, Window
-from llmgw.domain.money import format_usd, parse_usd
+from llmgw.domain.money import parse_usd
 from llmgw.errors import BadRequest
 
 HINT = "write it as 20/month, 0.50/day or 250k-tokens/day; windows are hour day week month total"
@@ -41,11 +41,6 @@ def parse_rate(text: str) -> tuple[Unit, int | None, Window]:
     if amount in {NONE, f"{NONE}-tokens"}:
         return (Unit.MONEY if amount == NONE else Unit.TOKENS), None, Window(window)
     return *parse_amount(amount), Window(window)
-
-
-def show_amount(unit: Unit, amount: int) -> str:
-    """For people."""
-    return format_usd(amount) if unit is Unit.MONEY else f"{amount:,} tokens"
 
 
 def read_mark(text: str, unit: Unit, option: str) -> int | None:

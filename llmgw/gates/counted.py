@@ -1,0 +1,44 @@
+"""The counters of a running gateway: rows as the ledger commits them, handed over by its writer, summed now and then."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from llmgw.rules.counters import Counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from llmgw.domain.clock import Clock
+    from llmgw.storage.ledger import Written
+
+
+class Counted:
+    """Counters since ``began``; to be read at least every few seconds, as rows wait until then."""
+
+    def __init__(self, clock: Clock, models: Collection[tuple[str, str]] = ()) -> None:
+        """``models`` are those of the configuration, as provider and model."""
+        self._clock = clock
+        self._written: deque[Written] = deque()
+        self._counters = Counters(clock.now(), models)
+
+    def take(self, written: Written) -> None:
+        """Rows were committed; on the writer's thread."""
+        self._written.append(written)
+
+    def read(self) -> Counters:
+        """The counters with all that was committed until now; on the event loop."""
+        while self._written:
+            self._counters.take(self._written.popleft().rows, self._clock.now())
+        return self._counters
+
+
+def each_of(*hear: Callable[[Written], None]) -> Callable[[Written], None]:
+    """What hands rows to all of these."""
+
+    def take(written: Written) -> None:
+        for one in hear:
+            one(written)
+
+    return take
