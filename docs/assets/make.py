@@ -1,4 +1,5 @@
-"""Draw the pictures of the documentation from a real run: `python docs/assets/make.py`.
+"""Draw the pictures of the documentation from a real run: `python docs/assets/make.py`; those of the dashboard by
+`screens.py`.
 
 A private gateway with a home of its own takes calls for imitated providers on loopback, so every figure was counted
 and priced by the program itself. Only the key, which opens nothing any more, is shortened.
@@ -32,10 +33,10 @@ from support.fake_anthropic import FakeAnthropic  # noqa: E402  (the fakes live 
 from support.fake_ollama import FakeOllama  # noqa: E402
 from support.fake_openai import FakeOpenAI  # noqa: E402
 
+sys.path.insert(0, str(HERE))
+import screens as dash  # noqa: E402  (its own pictures)
+
 WIDTH = 99
-CELL = 12.2
-"""Width of a character in the units of rich's SVG."""
-LED = re.compile(r'x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>((?:&#160;)+)')
 THEME = TerminalTheme(
     (17, 21, 28),
     (201, 209, 217),
@@ -152,15 +153,9 @@ def draw(name: str, title: str, screens: list[tuple[str, str]]) -> None:
         .replace("INSIDE_WIDTH", f"{width - 2:g}")
         .replace("INSIDE_HEIGHT", f"{height - 2:g}")
     )
-    svg = LED.sub(_shifted, svg)
+    svg = dash.LED.sub(dash.shifted, svg)
     (HERE / f"{name}.svg").write_text(re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE), encoding="utf-8")
     print(f"{name}.svg")
-
-
-def _shifted(match: re.Match[str]) -> str:
-    """A text without its leading blanks, which some renderers swallow: it begins further right instead."""
-    blanks = match[5].count("&") * CELL
-    return f'x="{float(match[1]) + blanks:g}" y="{match[2]}" textLength="{float(match[3]) - blanks:g}"{match[4]}>'
 
 
 def main() -> None:
@@ -200,6 +195,8 @@ def main() -> None:
                 ("llmgw report daily --by model", llmgw("report", "daily", "--by", "model")),
             ],
         )
+
+    dash.draw()
 
 
 def _free(port: int) -> bool:

@@ -1,0 +1,1 @@
+"""What the dashboard's screens show, as plain values computed from a `Picture`; nothing here draws."""
