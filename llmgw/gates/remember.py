@@ -56,6 +56,8 @@ def _is_good(flight: Flight) -> bool:
     """Whether a call ended well and nothing of its request was lost on the way."""
     call, crossing = flight.call, flight.crossing
     lossless = crossing is not None and not crossing.dropped and not crossing.warning
+    if call.trial is not None and call.trial.rejects(call.target):
+        return False
     return call.replied and call.status == 200 and not call.error and flight.whole and lossless
 
 
