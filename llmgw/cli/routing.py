@@ -153,7 +153,7 @@ def remove(name: Name, dry_run: DryRun = False) -> None:
         change = change_rules(paths, edit)
     else:
         change = remove_option(paths, _option(name)[:2])
-    _apply(change, f"rule {name}" if name.isdecimal() else name, dry_run=dry_run)
+    _apply(change, f"rule {name}" if name.isdecimal() else name, dry_run=dry_run, done="taken out of")
 
 
 VERBS: dict[str, Callable[..., None]] = {"list": list_routes, "show": show, "set": set_, "remove": remove}
@@ -214,6 +214,8 @@ def _place(rules: MutableSequence[Any], name: str) -> int:
 def _set_name(name: str, to: list[str]) -> Change:
     from llmgw.config.edit import set_options
 
+    if not (name.strip() and name.isprintable()):
+        raise BadRequest(f"nobody can ask for a model called {name!r}")
     return set_options(options.paths(), {_option(name): to})
 
 
@@ -226,7 +228,7 @@ def _option(name: str) -> tuple[str, ...]:
     return ("tiers", name.removeprefix("gateway-")) if name in VIRTUAL else ("models", name, "targets")
 
 
-def _apply(change: Change, name: str, *, dry_run: bool) -> None:
+def _apply(change: Change, name: str, *, dry_run: bool, done: str = "set in") -> None:
     from llmgw.cli.commands.config import apply
 
-    apply(change, name, dry_run=dry_run)
+    apply(change, name, dry_run=dry_run, done=done)

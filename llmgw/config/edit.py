@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import msgspec
 
 from llmgw.config.expand import refers
-from llmgw.config.load import parse_file, read_file
+from llmgw.config.load import parse_file, read_file, settings_of
 from llmgw.config.model import Config
 from llmgw.config.private import write_private
 from llmgw.config.values import (
@@ -203,7 +203,7 @@ def _as_written(option: Option, text: str) -> Any:
 def _proven(change: Change, environ: Mapping[str, str]) -> Change:
     """The change itself if the file it leads to can be loaded; ConfigInvalid otherwise."""
     document = parse_file(change.after, change.path)
-    list(leaves(document, lambda _: f"{change.path} as it would become", environ))
+    settings_of(dict(leaves(document, lambda _: f"{change.path} as it would become", environ)))
     return change
 
 

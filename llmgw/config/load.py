@@ -62,13 +62,21 @@ def effective_config(
                 check(flag, type_at(option), option, "the command line"),
                 f"--{option[-1].replace('_', '-')}",
             )
+    return msgspec.structs.replace(
+        settings_of(values),
+        origins=origins,
+        notes=tuple(notes),
+        path=paths.config if text is not None else None,
+    )
+
+
+def settings_of(values: Mapping[Option, Any]) -> Settings:
+    """Options that are right one by one, as a whole; ConfigInvalid where they make no sense together."""
     _check_names(values)
     settings = msgspec.convert(nest(values.items()), Settings)
     _check_zone(settings.server.timezone)
     _check_routing(settings)
-    return msgspec.structs.replace(
-        settings, origins=origins, notes=tuple(notes), path=paths.config if text is not None else None
-    )
+    return settings
 
 
 def read_file(paths: Paths) -> str | None:

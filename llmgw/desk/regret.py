@@ -10,7 +10,7 @@ from llmgw.desk.asking import Ask, Desk, Place
 from llmgw.desk.requests import Moment
 from llmgw.desk.wire import nanoseconds
 from llmgw.domain.route import Tier
-from llmgw.rules.proportions import interval
+from llmgw.rules.proportions import Interval, interval
 from llmgw.storage.shadows import Judged, Shadows, Tally
 
 WEEK = 7 * 86_400 * 10**9
@@ -20,7 +20,8 @@ class Sampled(Struct, frozen=True, kw_only=True):
     """Calls that a tier answered and a local model answered again.
 
     ``low`` and ``high`` hold the true share of good ones with 95 in 100: 'low' as if every open one were bad, 'high' as if it
-    were good. Savings are of ``calls``, those of the time looked at that could have been chosen.
+    were good. Savings are of ``calls``, those of the time looked at that could have been chosen, and their
+    bounds go by what calls cost, not by how many they are.
     """
 
     tier: str
@@ -92,9 +93,16 @@ def _sampled(tally: Tally) -> Sampled:
         calls=tally.calls,
         cost_nanousd=tally.spent,
         saving_nanousd=tally.spent * tally.good_cost // settled_cost if settled_cost else None,
-        saving_low_nanousd=int(tally.spent * low),
-        saving_high_nanousd=int(tally.spent * high),
+        saving_low_nanousd=int(tally.spent * _part(tally, tally.good_cost).low),
+        saving_high_nanousd=int(tally.spent * _part(tally, tally.good_cost + tally.open_cost).high),
     )
+
+
+def _part(tally: Tally, cost: int) -> Interval:
+    """The part of the cost that is likely to be of such calls as these, of which few may be dear and many cheap."""
+    if not tally.cost:
+        return Interval(0.0, 1.0)
+    return interval(tally.weight * (cost / tally.cost), tally.weight)
 
 
 def _sent_down(judged: Judged) -> SentDown:

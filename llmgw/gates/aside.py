@@ -13,7 +13,7 @@ from llmgw.errors import GatewayError
 from llmgw.gates.dispatch import dispatch
 from llmgw.gates.joining import Flight
 from llmgw.gates.killswitch import admit, permit
-from llmgw.gates.settle import record
+from llmgw.gates.settle import close
 from llmgw.gates.state import Call
 
 if TYPE_CHECKING:
@@ -61,10 +61,7 @@ async def ask_again(gateway: Gateway, call: Call, stamp: int) -> Call | None:
         return None
     finally:
         gateway.killswitch.running.pop(own, None)
-        if own.attempts:
-            if not own.recorded:
-                record(gateway, own, 499, "cancelled")
-            gateway.purse.reservations.written(own.id)
+        close(gateway, own)
     return own
 
 

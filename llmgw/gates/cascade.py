@@ -6,6 +6,7 @@ target can or may answer, the one that is held is passed on after all: it is wha
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from random import random
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from llmgw.rules.verifying.wish import Wish, wish_of
 from llmgw.storage.decisions import Outcome
 
 if TYPE_CHECKING:
+    from llmgw.domain.money import NanoUSD
     from llmgw.domain.route import Decision, Target
     from llmgw.gates.course import Course
     from llmgw.gates.exchange import Exchange
@@ -49,12 +51,13 @@ HEADER = b"x-llmgw-cascade"
 class Trial:
     """One call's answers on trial: the last one that was held, and the verdicts so far."""
 
-    __slots__ = ("_failed", "_options", "_tried", "_wish", "kept", "verdicts")
+    __slots__ = ("_failed", "_options", "_premium_cost", "_tried", "_wish", "kept", "verdicts")
 
     def __init__(self, options: Cascading) -> None:
         self._options = options
         self._wish: Wish | None = None
         self._tried: dict[str, Any] = {}
+        self._premium_cost: NanoUSD | None = None
         self._failed = ""
         self.kept: Kept | None = None
         self.verdicts: list[Verdict] = []
@@ -69,13 +72,16 @@ class Trial:
             said.append(f"passed on after all, as the next one failed ({self._failed})")
         return ", ".join(said)
 
-    def _wanted(self, call: Call) -> Wish:
+    def rejects(self, target: Target | None) -> bool:
+        """Whether an answer of a target did not pass: where it is the caller's after all, it is not for others too."""
+        return target is not None and any(
+            each.target == target.name and not each.passed for each in self.verdicts
+        )
+
+    async def _wanted(self, call: Call) -> Wish:
         """What the request asks for; read when there is an answer, so that no model waits for it."""
         if self._wish is None:
-            try:
-                self._wish = wish_of(call.dialect.parse_request(call.body))
-            except GatewayError:  # a relay passes on what cannot be read
-                self._wish = Wish()
+            self._wish = await asyncio.to_thread(_read, call)
         return self._wish
 
     def holds(self, course: Course, target: Target) -> bool:
@@ -98,7 +104,7 @@ class Trial:
         if not isinstance(held, Begun):
             self.kept = held
             return None
-        wish = self._wanted(call)
+        wish = await self._wanted(call)
         findings = begin(wish, held.text) + tuple(
             Finding("tool", f"there is no tool `{name[:60]}`")
             for name in held.tools
@@ -118,9 +124,8 @@ class Trial:
         if kept is not None and not kept.attempt.settled:
             target = kept.attempt.destination.target
             try:
-                passed, seen = await verify(
-                    gateway, call, self._options, self._wanted(call), target, kept.answer
-                )
+                wish = await self._wanted(call)
+                passed, seen = await verify(gateway, call, self._options, wish, target, kept.answer)
             except BaseException:  # it ends here, and whoever ended it has not seen the answer
                 status, code = stop_of(call)
                 settle_unseen(gateway, call, kept.attempt, kept.reading, status=status, error=code)
@@ -130,10 +135,12 @@ class Trial:
                 await pass_kept(gateway, call, kept)
                 return
             settle_unseen(gateway, call, kept.attempt, kept.reading)
-            self._tried = call.tried
+            self._tried, self._premium_cost = call.tried, call.premium_cost
             course.spare = True
         if not call.finished and call.target is not None:
             course.go_up(call.target)
+            if not course.spare:  # nothing is held: this one is asked once more where nobody else can answer
+                course.targets.append(call.target)
             log.info("%s: a dearer model is asked: %s", call.shown_id, self.escalated)
 
     def end(self, gateway: Gateway, call: Call) -> None:
@@ -154,10 +161,17 @@ class Trial:
             return False
         log.warning("%s: %s, so the answer that was held is passed on", call.shown_id, error.code)
         self._failed = error.code
-        call.tried = self._tried
+        call.tried, call.premium_cost = self._tried, self._premium_cost
         await record(gateway, call, 200, "")
         await pass_kept(gateway, call, kept)
         return True
+
+
+def _read(call: Call) -> Wish:
+    try:
+        return wish_of(call.dialect.parse_request(call.body))
+    except GatewayError:  # a relay passes on what cannot be read
+        return Wish()
 
 
 async def _learn(gateway: Gateway, call: Call, decision: Decision, verdict: Verdict) -> None:

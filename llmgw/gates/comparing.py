@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from llmgw.errors import GatewayError
@@ -37,8 +38,8 @@ async def compare(
     Two answers in other words are not known to differ in what they say: only results that can be compared, and a judge,
     speak against one that nothing else does.
     """
-    wish = wish_of(call.dialect.parse_request(call.body))
-    findings = examine(wish, answer)
+    wish = await asyncio.to_thread(lambda: wish_of(call.dialect.parse_request(call.body)))
+    findings = await asyncio.to_thread(examine, wish, answer)
     if findings:
         return 0.0, f"check: {findings[0].check}"
     text = text_of(answer.choices[0])
@@ -63,8 +64,8 @@ async def _equivalent(gateway: Gateway, one: str, other: str) -> bool:
     """By the answers' words; where a semantic cache is at work, in its thread, also by its embedder."""
     semantic = None if gateway.caches is None else gateway.caches.semantic
     if semantic is None or not semantic.ready:
-        return equivalent(one, other)
+        return await asyncio.to_thread(equivalent, one, other)
     try:
         return await semantic.think(semantic.judging.same, one, other)
     except GatewayError:
-        return equivalent(one, other)
+        return await asyncio.to_thread(equivalent, one, other)

@@ -18,7 +18,7 @@ from llmgw.gates.recall import finish, must_be_cached, recall
 from llmgw.gates.recognise import recognise
 from llmgw.gates.reply import own_headers, send_error
 from llmgw.gates.route import route
-from llmgw.gates.settle import record
+from llmgw.gates.settle import close, record
 from llmgw.gates.throttle import throttle
 
 if TYPE_CHECKING:
@@ -81,19 +81,12 @@ def _let_go(gateway: Gateway, call: Call, watch: _Watch | None) -> None:
         call.keepalive.cancel()
     if call.trial is not None:
         call.trial.end(gateway, call)
+    close(gateway, call)
     if call.attempts:
-        _close(gateway, call)
         listen(gateway, call)
     finish(gateway, call)
     if gateway.shadows is not None:
         gateway.shadows.take(gateway, call)
-
-
-def _close(gateway: Gateway, call: Call) -> None:
-    """Leave no attempt open and nothing reserved of a call that has tried a target."""
-    if not call.recorded:  # cancelled between two attempts
-        record(gateway, call, 499, "cancelled")
-    gateway.purse.reservations.written(call.id)
 
 
 class _Watch:

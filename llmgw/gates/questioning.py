@@ -11,6 +11,7 @@ import msgspec
 from llmgw.domain.route import Route
 from llmgw.errors import GatewayError
 from llmgw.gates.dispatch import dispatch
+from llmgw.gates.settle import close
 from llmgw.gates.state import Call
 from llmgw.providers.registry import caller_dialect
 
@@ -64,7 +65,7 @@ async def question(
         log.warning("%s: %s does not answer (%s): %s", call.shown_id, name, surface, error or "too slow")
         return ""
     finally:
-        gateway.purse.reservations.written(own.id)
+        close(gateway, own)
 
 
 def _body(name: str, task: str, given: Any, *, ollama: bool) -> bytes:

@@ -58,6 +58,8 @@ def _write(caches: Caches, flight: Flight, known: Known, loop: asyncio.AbstractE
 def _is_good(flight: Flight) -> bool:
     """Whether a call ended well and its answer is one for others, too."""
     call, crossing = flight.call, flight.crossing
+    if call.trial is not None and call.trial.rejects(call.target):
+        return False
     ended_well = call.replied and call.status == 200 and not call.error
     return ended_well and flight.whole and crossing is not None and not (crossing.warning or flight.private)
 

@@ -136,6 +136,14 @@ def record(gateway: Gateway, call: Call, status: int, error: str) -> Future[None
     return gateway.ledger.record(_request_row(gateway, call, now, status, error))
 
 
+def close(gateway: Gateway, call: Call) -> None:
+    """Leave no attempt open and nothing reserved of a call that is over, if it has tried a target."""
+    if call.attempts:
+        if not call.recorded:  # cancelled between two attempts
+            record(gateway, call, 499, "cancelled")
+        gateway.purse.reservations.written(call.id)
+
+
 def _request_row(gateway: Gateway, call: Call, now: int, status: int, error: str) -> RequestRow:
     """The row of a request as it ends, in the words of the attempt it tried last."""
     call.recorded = True

@@ -96,7 +96,7 @@ class Shadows:
         text = "" if answer is None or not answer.choices else text_of(answer.choices[0])
         if not text.strip():
             return
-        if len(self._waiting) == MOST:
+        if len(self._waiting) >= MOST:  # one that was ended may have come back
             self._forget(self._waiting.popleft())
         now = asyncio.get_running_loop().time()
         self._waiting.append(_Waiting(call, text, call.target, local, now, self._calls, self._spent))

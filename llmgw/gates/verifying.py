@@ -14,7 +14,7 @@ from llmgw.gates.aside import aside, make_plain
 from llmgw.gates.dispatch import dispatch
 from llmgw.gates.joining import Flight
 from llmgw.gates.questioning import both_ends, question
-from llmgw.gates.settle import record
+from llmgw.gates.settle import close
 from llmgw.rules.verifying.agreement import comparable, disagreement
 from llmgw.rules.verifying.checks import examine, text_of
 
@@ -47,7 +47,7 @@ async def verify(
     gateway: Gateway, call: Call, options: Cascading, wish: Wish, target: Target, answer: ChatAnswer
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether an answer may pass, and in words what was seen of it; what costs least is looked at first."""
-    findings = examine(wish, answer)
+    findings = await asyncio.to_thread(examine, wish, answer)  # both may be long, and anybody's
     if findings:
         return False, tuple(f"{finding.check}: {finding.words}" for finding in findings)
     seen: list[str] = []
@@ -58,7 +58,8 @@ async def verify(
         finding = disagreement(wish, text, told)
         if finding is not None:
             return False, (f"{finding.check}: {finding.words}",)
-        seen.append(f"steady: asked again {len(told)} times it stays with that")
+        if told:
+            seen.append(f"steady: asked again {len(told)} times it stays with that")
     if options.judge:
         given = {"request": both_ends(wish.text, MOST), "answer": both_ends(text, MOST)}
         word = await question(gateway, call, JUDGE, options.judge, TASK, given, PATIENCE)
@@ -81,8 +82,6 @@ async def _again(gateway: Gateway, call: Call, target: Target) -> ChatAnswer | N
         log.debug("%s: %s is not asked again: %s", call.shown_id, target.name, error or "too slow")
         return None
     finally:
-        if own.attempts and not own.recorded:
-            record(gateway, own, 499, "cancelled")
-        gateway.purse.reservations.written(own.id)
+        close(gateway, own)
     flight.end()
     return flight.answer()

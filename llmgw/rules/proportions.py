@@ -14,7 +14,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def interval(count: float, of: int, z: float = Z95) -> Interval:
+def interval(count: float, of: float, z: float = Z95) -> Interval:
     """Wilson's interval of the share ``count / of``; everything from 0 to 1 where nothing was counted (Wilson 1927)."""
     if not of:
         return Interval(0.0, 1.0)

@@ -40,7 +40,10 @@ class Shadow(Struct, frozen=True, kw_only=True):
 
 
 class Tally(Struct, frozen=True, kw_only=True):
-    """Sums over rows; ``good`` and ``open`` are those whose score is 1, and those that have none."""
+    """Sums over rows; ``good`` and ``open`` are those whose score is 1, and those that have none.
+
+    ``weight`` is as many rows of equal cost as tell no less of shares of the cost than these do (Kish 1965).
+    """
 
     tier: str
     sampled: int
@@ -51,6 +54,7 @@ class Tally(Struct, frozen=True, kw_only=True):
     open_cost: NanoUSD
     calls: int
     spent: NanoUSD
+    weight: float
 
 
 class Judged(Struct, frozen=True, kw_only=True):
@@ -88,7 +92,8 @@ class Shadows:
             sql = (
                 "SELECT tier, count(*), sum(score IS NOT NULL AND score >= 0.5), sum(score IS NULL), sum(coalesce(cost, 0)),"
                 " sum(CASE WHEN score >= 0.5 THEN coalesce(cost, 0) ELSE 0 END),"
-                " sum(CASE WHEN score IS NULL THEN coalesce(cost, 0) ELSE 0 END), sum(calls), sum(spent)"
+                " sum(CASE WHEN score IS NULL THEN coalesce(cost, 0) ELSE 0 END), sum(calls), sum(spent),"
+                " coalesce(total(cost) * total(cost) / nullif(total(1.0 * cost * cost), 0), 0)"
                 " FROM shadows WHERE at >= ? GROUP BY tier ORDER BY tier"
             )
             rows = self._database.reader().execute(sql, (since,)).fetchall()

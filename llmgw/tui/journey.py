@@ -168,6 +168,10 @@ def decision(why: Why, paper: Paper) -> list[Text]:
         lines.append(line((", ".join(marks), "dim")))
     if found.trimmed:
         lines.append(line((f"{found.trimmed:,} tokens of older turns were left behind", "dim")))
+    for verdict in found.verdicts:
+        said = "was passed on" if verdict.passed else "was not good enough"
+        lines += fold(f"{verdict.target} {said}", paper.width, "good" if verdict.passed else "warn")
+        lines += [each for seen in verdict.seen for each in fold(f"  {seen}", paper.width, "dim")]
     if found.gain is None:
         return lines
     width = max([len(term.name) for term in found.terms], default=0)

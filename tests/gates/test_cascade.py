@@ -18,6 +18,7 @@ import pytest
 from support.fake_anthropic import FakeAnthropic
 from support.fake_ollama import FakeOllama
 from support.fake_openai import FakeOpenAI
+from support.fake_server import Behaviour
 from support.gateway import RunningGateway, upstream
 
 from llmgw.config.caching import Cache
@@ -26,7 +27,9 @@ from llmgw.domain.killswitch import Kill, Mode
 from llmgw.domain.money import NANO
 from llmgw.domain.route import Tier
 from llmgw.domain.scope import parse_scope
-from llmgw.gates import cascade, keepalive
+from llmgw.gates import cascade, keepalive, verifying
+from llmgw.gates.resilience import Resilient
+from llmgw.rules.backoff import Retrying
 from llmgw.rules.tiering.conditions import Rule
 from llmgw.rules.tiering.options import Options
 from llmgw.rules.verifying.options import Cascading
@@ -264,6 +267,113 @@ def test_a_dear_model_that_fails_leaves_the_held_answer(
         assert "passed on after all" in reply.headers["x-llmgw-escalated"]
         [row] = gateway.requests()
         assert (row["status"], row["tier"], row["attempts"], row["error"]) == (200, "local", 2, "")
+        assert [each["open"] for each in gateway.attempts()] == [0, 0]
+
+
+def test_an_answer_that_did_not_pass_is_not_remembered(
+    tmp_path: Path, fake_ollama: FakeOllama, fake_openai: FakeOpenAI
+) -> None:
+    """What is passed on only because the dear model is down is nobody's answer any more once that works again."""
+    with gateway_of(tmp_path, fake_ollama, fake_openai, cache=Cache()) as gateway:
+        fake_ollama.behave(text=UNSURE)
+        fake_openai.behave(status=500)
+        assert "not sure" in ask(gateway).text
+        fake_ollama.behave(text=UNSURE)
+        fake_openai.behave(text=BETTER)
+        reply = ask(gateway)
+        assert (reply.headers["x-llmgw-cache"], reply.headers["x-llmgw-tier"]) == ("miss", "premium")
+        assert "Paris is" in reply.text
+
+
+def test_an_ended_stream_is_asked_for_again_where_nobody_else_can(
+    tmp_path: Path, fake_ollama: FakeOllama, fake_openai: FakeOpenAI
+) -> None:
+    """With `first` nothing is held of an answer whose beginning did not pass; an outage above is still no outage."""
+    options = Cascading(samples=0, first=5)
+    with gateway_of(tmp_path, fake_ollama, fake_openai, options) as gateway:
+        fake_ollama.default = Behaviour(text=UNSURE)
+        fake_openai.default = Behaviour(status=500)
+        reply = ask(gateway, stream=True)
+        assert (reply.status_code, reply.headers["x-llmgw-tier"]) == (200, "local")
+        assert "not sure" in "".join(
+            json.loads(line[6:])["choices"][0]["delta"].get("content") or ""
+            for line in reply.text.splitlines()
+            if line.startswith("data: {") and json.loads(line[6:])["choices"]
+        )
+        assert [each["error"] for each in gateway.attempts()] == ["escalated", "upstream_refused", ""]
+
+
+@pytest.mark.parametrize("how", [{"status": 500}, {"cut_after": 0}])
+def test_what_a_premium_model_would_have_cost_is_that_of_the_answer(
+    how: dict[str, Any], tmp_path: Path, fake_ollama: FakeOllama, fake_openai: FakeOpenAI
+) -> None:
+    """Where the held answer is passed on after all its tokens are what saving is reckoned by, not those of the failure."""
+    with gateway_of(tmp_path, fake_ollama, fake_openai) as gateway:
+        fake_ollama.behave(text=UNSURE)
+        fake_openai.behave(**how)
+        assert ask(gateway).headers["x-llmgw-tier"] == "local"
+        kept, failed = gateway.attempts()
+        [row] = gateway.requests()
+        assert row["cost"] == kept["cost"] + failed["cost"]
+        assert row["premium_cost"] == kept["premium_cost"] > 0
+        assert row["output_tokens"] == kept["output_tokens"]
+
+
+def test_a_schema_that_is_none_is_no_fault_of_ours(
+    tmp_path: Path, fake_ollama: FakeOllama, fake_openai: FakeOpenAI
+) -> None:
+    """What a caller calls required need not be names, nor a schema small: the answer is looked at without a stop."""
+    schema = {"type": "object", "required": [["a"], {}], "properties": [1]}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    with gateway_of(tmp_path, fake_ollama, fake_openai) as gateway:
+        fake_ollama.behave(text='{"a": 1}')
+        reply = ask(gateway, response_format=form)
+        assert (reply.status_code, reply.headers["x-llmgw-tier"]) == (200, "local")
+
+
+def test_others_are_served_while_an_answer_is_looked_at(
+    tmp_path: Path, fake_ollama: FakeOllama, fake_openai: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both a request and its answer may be long: what is slow about them is done beside the event loop."""
+
+    def slowly(*_: Any) -> tuple[()]:
+        time.sleep(1)
+        return ()
+
+    monkeypatch.setattr(verifying, "examine", slowly)
+    with gateway_of(tmp_path, fake_ollama, fake_openai) as gateway, ThreadPoolExecutor(1) as pool:
+        fake_ollama.behave(text=GOOD)
+        asked = pool.submit(ask, gateway)
+        until(lambda: fake_ollama.requests)
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert httpx.get(gateway.url + "/health").status_code == 200
+        assert time.monotonic() - began < 0.5
+        assert not asked.done()
+        assert asked.result().status_code == 200
+
+
+def test_a_caller_who_leaves_while_a_judge_is_asked_once_more(
+    tmp_path: Path, fake_ollama: FakeOllama, fake_openai: FakeOpenAI
+) -> None:
+    """A judge that is waited for between two rounds leaves a row and no open attempt."""
+    options = Cascading(samples=0, judge="openai/gpt-5.4")
+    retrying = Resilient(retrying=Retrying(attempts=1))
+    with gateway_of(tmp_path, fake_ollama, fake_openai, options, resilience=retrying) as gateway:
+        fake_ollama.behave(text=GOOD)
+        fake_openai.behave(status=503, headers={"retry-after": "4"})
+        with pytest.raises(httpx.TimeoutException):
+            httpx.post(
+                gateway.url + "/v1/chat/completions",
+                headers=gateway.auth,
+                json={"model": "gateway-auto", "messages": [{"role": "user", "content": QUESTION}]},
+                timeout=1,
+            )
+        until(lambda: len(gateway.requests()) == 2)
+        assert {(row["surface"], row["error"]) for row in gateway.requests()} == {
+            ("judge", "cancelled"),
+            ("chat", "cancelled"),
+        }
         assert [each["open"] for each in gateway.attempts()] == [0, 0]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -290,3 +291,27 @@ def test_only_a_share_is_repeated(tmp_path: Path, fake_ollama: FakeOllama, fake_
         rows = shadows(gateway)
         assert 4 <= len(rows) <= 26
         assert len(rows) < sum(row["calls"] for row in rows) <= 30
+
+
+def test_no_more_wait_than_may(
+    tmp_path: Path, fake_ollama: FakeOllama, fake_openai: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was ended waits again, which makes no room for more: what a busy gateway keeps stays bounded."""
+    monkeypatch.setattr(shadow, "MOST", 2)
+    with gateway_of(tmp_path, fake_ollama, fake_openai) as gateway, ThreadPoolExecutor(1) as pool:
+        fake_ollama.behave(text="Paris", latency=5)
+        fake_ollama.behave(text="Paris", latency=1)
+        ask(gateway)
+        until(lambda: fake_ollama.active)
+        for _ in range(2):
+            ask(gateway)
+        busy = pool.submit(ask, gateway, "hi", model="gateway-local")
+        until(lambda: fake_ollama.cancelled == 1)
+        for _ in range(6):
+            ask(gateway)
+        assert not busy.done()
+        until(lambda: len(shadows(gateway)) == 3)  # two, and the one that came back
+        time.sleep(0.5)
+        rows = shadows(gateway)
+        assert len(rows) == 3
+        assert sum(row["calls"] for row in rows) == 9

@@ -19,6 +19,7 @@ from llmgw.desk.routes import DecisionView, Term, Why
 from llmgw.domain.ledger import AttemptState, CacheVerdict
 from llmgw.domain.limit import Measure
 from llmgw.domain.price import Price
+from llmgw.domain.route import Verdict
 from llmgw.tui.journey import NAME, decision, journey, settled
 from llmgw.tui.widgets.drawing import Paper
 
@@ -65,9 +66,10 @@ DECISION = DecisionView(
     tier="cheap", target="openai/gpt-5-nano", reason='rule 2 "short"', rule="short", sticky=False, explored=False,
     classifier=None, gain=0.04, premium_quality=0.93, quality=0.5,
     terms=(Term("length", 0.01), Term("code in it", 0.05), Term("tools", -0.02)), trimmed=120,
+    verdicts=(),
 )  # fmt: skip
 LIMITS = (LimitView(scope="key:ci", measure=Measure.REQUESTS_PER_MINUTE, amount=60, origin="limit set"),)
-WHY = Why(request=DONE, decision=DECISION, outcome=None, limits=LIMITS, budgets=())
+WHY = Why(request=DONE, decision=DECISION, outcome=None, shadow=None, limits=LIMITS, budgets=())
 
 
 def told(why: Why) -> dict[str, list[str]]:
@@ -146,6 +148,17 @@ def test_what_the_caches_said(cache: str, words: str) -> None:
     assert told(replace(WHY, request=done))["recall"] == [words.replace("$0.0123", "$0.01")]
 
 
+def test_answers_that_did_not_pass_are_told() -> None:
+    """Of a cascade it is said whose answer was held back, and what was seen of it."""
+    held = Verdict(target="groq/llama-4-8b", passed=False, seen=("refusal: I cannot help with that",))
+    lines = [
+        line.plain for line in decision(replace(WHY, decision=replace(DECISION, verdicts=(held,))), PAPER)
+    ]
+
+    at = lines.index("groq/llama-4-8b was not good enough")
+    assert lines[at + 1].strip() == "refusal: I cannot help with that"
+
+
 def test_a_request_under_way_grows() -> None:
     """While it runs an attempt has no end: its bar goes to now, and nothing is settled."""
     running = replace(ANSWERED, attempt=1, started_at=AT, ended_at=None, latency_us=None, ttft_us=None, status=None,
@@ -155,6 +168,7 @@ def test_a_request_under_way_grows() -> None:
             request=InFlight(id=DONE.id, attempts=(running,)),
             decision=None,
             outcome=None,
+            shadow=None,
             limits=(),
             budgets=(),
         )

@@ -233,7 +233,7 @@ def _rows(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def apply(change: Change, name: str, *, dry_run: bool) -> None:
+def apply(change: Change, name: str, *, dry_run: bool, done: str = "set in") -> None:
     """Save a change and say what it did; a gateway that is running still has the old value."""
     from llmgw.service import background
 
@@ -250,7 +250,7 @@ def apply(change: Change, name: str, *, dry_run: bool) -> None:
     except OSError as error:
         raise ConfigInvalid(f"cannot write {change.path}: {error.strerror}") from None
     output.record(
-        fields, ident="option", text=f"{name} is set in {change.path}" if change.diff else "nothing changes"
+        fields, ident="option", text=f"{name} is {done} {change.path}" if change.diff else "nothing changes"
     )
     if change.diff and background.find(options.paths()):
         notices.note("the running gateway takes it up with `llmgw restart`")

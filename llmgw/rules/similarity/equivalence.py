@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.rules.similarity.features import common_subsequence
 from llmgw.rules.similarity.guards import contradicts
-from llmgw.rules.similarity.turn import read
+from llmgw.rules.similarity.turn import LONGEST, read
 
 if TYPE_CHECKING:
     from llmgw.rules.similarity.turn import Turn
@@ -24,7 +24,7 @@ ALIKE = 0.8
 """The same share where there is no embedding, each way."""
 _SPACE = re.compile(r"\s+")
 _MARKS = re.compile(
-    r"(?<!\w)[*_]{1,3}(?=\w)|(?<=\w)[*_]{1,3}(?!\w)|^\s*(?:#{1,6}|>|[*•-])\s+|`", re.MULTILINE
+    r"(?<!\w)[*_]{1,3}(?=\w)|(?<=\w)[*_]{1,3}(?!\w)|^[^\S\n]*(?:#{1,6}|>|[*•-])\s+|`", re.MULTILINE
 )
 """What Markdown adds to words; never a sign between two of them."""
 
@@ -33,7 +33,10 @@ def equivalent(one: str, other: str, cosine: float | None = None) -> bool:
     """Whether two answers may stand in for one another; ``cosine`` of their embeddings where there are any. Symmetric."""
     if _plain(one) == _plain(other):
         return True
-    first, second = read(_MARKS.sub(" ", one)), read(_MARKS.sub(" ", other))
+    bare = [_MARKS.sub(" ", answer) for answer in (one, other)]
+    if max(map(len, bare)) > LONGEST:
+        return False
+    first, second = map(read, bare)
     if not (first.usable and second.usable) or "```" in one or "```" in other or contradicts(first, second):
         return False
     shared = _shared(first, second)

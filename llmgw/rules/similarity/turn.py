@@ -27,7 +27,7 @@ LONGEST = 8_000
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’\-][^\W\d_]+)*|[$€£₹¥%°#+*/=<>^]")  # noqa: RUF001
 _LITERAL = re.compile(
-    r"""```.*?```|`[^`\n]+`|https?://\S+|www\.\S+|[\w.+-]+@[\w-]+\.\w+   # code, addresses
+    r"""```.*?```|`[^`\n]+`|https?://\S+|www\.\S+|(?<![\w.+-])[\w.+-]+@[\w-]+\.\w+   # code, addresses
     |(?<!\w)"[^"\n]{1,80}"(?!\w)|“[^”\n]{1,80}”|„[^“”\n]{1,80}[“”]|«[^»\n]{1,80}»|(?<!\w)'[^'\n]{1,80}'(?!\w)   # quotations
     |(?<![\w])[~.]{0,2}/[\w.-]+(?:/[\w.-]+)*|\b[A-Za-z]:\\\S+   # paths
     |\b\w+(?:[_.]\w+)+\b(?:\(\))?|\b\w+\(\)|\b[a-z]+[A-Z]\w*\b   # identifiers, files, versions
@@ -36,10 +36,10 @@ _LITERAL = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _CODE = re.compile(
-    r"```|[{};]\s*$|^\s*(?:def|class|import|return|for|if|while|#include|SELECT|const|let|var)\b.*[:;({]",
+    r"```|[{};]\s*$|^[^\S\n]*(?:def|class|import|return|for|if|while|#include|SELECT|const|let|var)\b.*[:;({]",
     re.MULTILINE,
 )
-_SENTENCE = re.compile(r"[.!?:;\n]\s*$")
+_ENDS = tuple(".!?:;")
 
 
 _MEANING = "$€£₹¥%°"
@@ -128,10 +128,16 @@ def _names(text: str) -> frozenset[str]:
     found = set()
     for match in large:
         word = match[0]
-        first = match.start() == 0 or _SENTENCE.search(text, 0, match.start()) is not None
+        first = match.start() == 0 or _ends_sentence(text[: match.start()])
         if word.lower() not in FILLER and (not first or (len(word) > 1 and word.isupper())):
             found.add(stem(word.lower().replace("’", "'").removesuffix("'s")))  # noqa: RUF001
     return frozenset(found)
+
+
+def _ends_sentence(before: str) -> bool:
+    """Whether a text ends with a sentence or a line."""
+    bare = before.rstrip()
+    return bare.endswith(_ENDS) or "\n" in before[len(bare) :]
 
 
 def _parts(tokens: tuple[str, ...]) -> dict[str, frozenset[str]]:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from llmgw.rules.verifying.wish import Wish
 
 _WORD = re.compile(r"\w+")
-_FENCED = re.compile(r"```(?:\w*)\n?(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"```\w*+\n?+(.*?)```", re.DOTALL)
 _WRITTEN_CALL = re.compile(
     r'<tool_call>|<function=|<\|python_tag\|>|^\s*\{\s*"(?:name|function|tool)"\s*:\s*"(?P<name>[^"]+)"\s*,\s*'
     r'"(?:arguments|parameters|args)"'
 )
-_ONE_NUMBER = re.compile(r"^\D{0,4}-?\d[\d.,/ ]*\D{0,4}$")
+_ONE_NUMBER = re.compile(r"^\D{0,4}-?\d[\d.,/ ]*+\D{0,4}$")
 
 FEWEST_WORDS = 3
 """Words of an answer to a request to explain or to write."""
@@ -39,6 +39,8 @@ LONGEST_PERIOD = 60
 LEAST_RUN = 30
 TURNS = 4
 """Times that words have to come again to be a loop."""
+LONGEST_READ = 200_000
+"""Characters of an answer, or of a tool's arguments, that are read as JSON; of more nothing is known."""
 LONGEST_CHOICE = 40
 """Characters of an answer that is asked for as one letter, one number or yes or no."""
 
@@ -85,7 +87,12 @@ def _choice(wish: Wish, choice: Choice) -> Iterator[Finding]:
         return
     yield from _wording(wish, text)
     yield from _format(wish, text)
-    if wish.wordy and not wish.limited and len(_WORD.findall(text)) < FEWEST_WORDS and text.isascii():
+    if (
+        wish.wordy
+        and not wish.limited
+        and len(_WORD.findall(text.strip()[:TAIL])) < FEWEST_WORDS
+        and text.isascii()
+    ):
         yield Finding("short", f"no more than `{text.strip()[:40]}`")
     yield from (Finding("sum", words) for words in false_sums(text)[:1])
 
@@ -109,18 +116,20 @@ def _tools(wish: Wish, calls: Sequence[ToolCall], text: str) -> Iterator[Finding
         if call.name not in wish.tools:
             yield Finding("tool", f"there is no tool `{call.name[:60]}`")
             continue
+        if len(call.arguments) > LONGEST_READ:
+            continue
         given = _read(call.arguments or "{}")
         if not isinstance(given, dict):
             yield Finding("tool", f"the arguments of `{call.name}` are no JSON object")
         elif words := misfit(given, wish.tools[call.name], "arguments"):
             yield Finding("tool", f"`{call.name}`: {words}")
-    written = _WRITTEN_CALL.search(text) if wish.tools and not calls else None
+    written = _WRITTEN_CALL.search(text[:LONGEST_READ]) if wish.tools and not calls else None
     if written is not None and written["name"] in (None, *wish.tools):
         yield Finding("tool", "a tool's call is written as text")
 
 
 def _format(wish: Wish, text: str) -> Iterator[Finding]:
-    if wish.raw or wish.json:
+    if (wish.raw or wish.json) and len(text) <= LONGEST_READ:
         value = _read(text) if wish.raw else _json_in(text)
         if value is _NONE:
             yield Finding("format", "JSON was asked for and this is none")

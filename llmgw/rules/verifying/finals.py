@@ -105,7 +105,7 @@ def same_result(prompt: str, one: str, other: str) -> bool | None:
     first, second = result_of(prompt, one), result_of(prompt, other)
     if first is not None or second is not None:
         return None if first is None or second is None else first == second
-    if not (is_short(one) or is_short(other)):
+    if not (is_short(one) or is_short(other)) or max(len(one), len(other)) > END:
         return None
     mine, theirs = (frozenset(_WORD.findall(text.casefold())) for text in (one, other))
     within = bool(mine and theirs) and (mine <= theirs or theirs <= mine)

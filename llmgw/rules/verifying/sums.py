@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_NUMBER = r"[$€£]?\d[\d,]*(?:\.\d+)?%?"
+_NUMBER = r"[$€£]?\d[\d,]*+(?:\.\d++)?+%?+"  # never given back: a part of a number is none
 _EQUATION = re.compile(
     rf"(?<![\w.,/*+\-=<>^\u00d7\u00f7\u00b7)(%])({_NUMBER}(?:\s*[-+*/\u00d7\u00f7xX\u00b7]\s*{_NUMBER}){{1,5}})\s*=\s*(-?{_NUMBER})"
     r"(?![\w.,]*\d|\s*[*/\u00d7\u00f7^+(%])"

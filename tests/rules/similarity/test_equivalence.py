@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +66,15 @@ def test_contradicting_sentences_are_never_equivalent(one: str, other: str) -> N
 def test_it_is_symmetric(one: str, other: str) -> None:
     """It does not matter which answer came first."""
     assert equivalent(one, other) == equivalent(other, one)
+
+
+@pytest.mark.parametrize(
+    "piece", ["\n", "a", "a-", "Ab ", "\n" * 4000 + "x " + "Ab " * 1200, "* ", "1.1e", "word ", "@a", "; \n"]
+)
+def test_hostile_answers_take_no_time(piece: str) -> None:
+    """Answers that were made to keep the comparison busy, as long as are compared and longer, take as long as others."""
+    for length in (7_900, 200_000):
+        one = (piece * (length // len(piece) + 1))[:length]
+        began = time.process_time()
+        equivalent(one + "b", one + "c")
+        assert time.process_time() - began < 0.3

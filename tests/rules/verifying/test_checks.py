@@ -389,3 +389,53 @@ def test_hostile_texts_take_no_time(piece: str) -> None:
     found(text, text, tools=(WEATHER,))
     result_of(text, text)
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "fields"),
+    [
+        ("Answer as json.", "```" + "a" * 10**6, {}),
+        ("Answer as json.", "```a```\n" * 125_000, {}),
+        ("Add it up.", "1+1=" + "1" * 10**6 + "a1", {}),
+        ("Add it up.", "1.1*1.1=1" + "1" * 50 + "b9 " * 10_000, {}),
+        ("Answer with only a number.", "1" * 10**6 + "a" * 9, {}),
+        ("Explain it.", "word " * 200_000, {}),
+        ("Say it.", "<" * 10**6, {"tools": (WEATHER,)}),
+        ("Say it.", "[" + "0," * 500_000 + "0]", {"response_format": ResponseFormat("json_object")}),
+    ],
+)
+def test_a_large_hostile_answer_takes_no_time(prompt: str, answer: str, fields: dict[str, Any]) -> None:
+    """A megabyte that was made to keep the checks busy takes as long as any other."""
+    began = time.process_time()
+    found(prompt, answer, **fields)
+    assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    ("value", "schema"),
+    [
+        ([0] * 20_000, {"items": {"enum": ["a"] * 20_000 + [0]}}),
+        ([0] * 20_000, {"items": {"anyOf": [{"type": "string"}] * 20_000 + [{}]}}),
+        ([{"a": 1}] * 20_000, {"items": {"required": ["a"] * 20_000}}),
+        ([[0] * 100] * 1000, {"items": {"items": {"anyOf": [{"anyOf": [{"const": 1}] * 300}] * 300}}}),
+    ],
+)
+def test_a_schema_cannot_be_a_bomb(value: Any, schema: dict[str, Any]) -> None:
+    """Of what both a caller and a model can make large no more is compared than a bounded number of times."""
+    began = time.process_time()
+    assert misfit(value, schema) == ""
+    assert time.process_time() - began < 0.2
+
+
+@pytest.mark.parametrize(
+    "schema", [{"required": [["a"], {}, 1]}, {"properties": ["a"]}, {"type": [{}, ["a"]]}]
+)
+def test_a_schema_that_is_none_fits(schema: dict[str, Any]) -> None:
+    """Words of a schema that hold something else than they should are taken as kept."""
+    assert misfit({"a": 1}, schema) == ""
+
+
+def test_a_long_text_tells_nothing_of_a_short_one() -> None:
+    """Words of a short answer are looked for in what is not too long to be one."""
+    assert same_result("Where?", "Paris", "It is Paris") is True
+    assert same_result("Where?", "Paris", "It is Paris " * 1000) is None
