@@ -71,7 +71,7 @@ def test_what_people_see_first(llmgw):
     out = llmgw.run("serve", "--port", "0").out
     assert "llmgw is up at http://127.0.0.1:" in out
     assert "no other provider is in use" in out
-    curl = out[out.index("curl ") : out.index("\n\n  requests:")]
+    curl = out[out.index("curl ") : out.index("\n\n  dashboard:")]
     done = subprocess.run(curl, shell=True, capture_output=True, text=True, check=True)
     assert "hello" in json.loads(done.stdout)["choices"][0]["message"]["content"]
     assert "lgw_" not in llmgw.run("restart").out

@@ -191,9 +191,9 @@ def test_the_two_commands():
     steps = [line for line in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines() if line.strip()]
 
     assert "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/llmgw serve\n" in readme
-    assert ".venv/bin/pip install -e '.[dev]' && .venv/bin/pytest\n" in readme
+    assert ".venv/bin/pip install -e '.[dev]' && .venv/bin/pytest -n auto\n" in readme
     assert any(re.match(r"pip install .*(-e|--editable) '\.\[dev\]'$", step) for step in steps)
-    assert steps[-1] == "pytest"
+    assert steps[-1] == "pytest -n auto"
 
 
 def test_features_name_tests_that_exist():

@@ -141,7 +141,7 @@ def _text(fields: dict[str, Any], model: str, here: bool) -> str:
         f"    -H 'authorization: Bearer {fields['key'] or 'YOUR-KEY'}' -H 'content-type: application/json' \\",
         f"    -d '{body}'",
         "",
-        "  requests: llmgw request tail      "
+        "  dashboard: llmgw dash      "
         + ("stop: Ctrl-C" if here else "logs: llmgw logs -f      stop: llmgw stop"),
     ]
     return "\n".join(lines)
