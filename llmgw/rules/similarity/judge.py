@@ -34,9 +34,9 @@ PROVEN = 1
 """How often a group's answer was found right for another wording before it may serve one."""
 LEAD = 3.0
 """How much likelier in log odds a group that is not proven must be than one that is."""
-FIRST_AUDITS = 40
-"""Audits that may come early, above the agreed share: a young judge knows least."""
-EAGER = 3
+FIRST_AUDITS = 100
+"""Audits that may come early, above the agreed share: the first hits are on probation."""
+EAGER = 10
 """How many times the agreed share is audited while that lasts."""
 
 

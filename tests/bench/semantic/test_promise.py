@@ -16,6 +16,11 @@ pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the shared research d
 sys.path.insert(0, str(HERE))
 
 
+def kept(run: object) -> bool:
+    """Whether wrong hits stay within the promise and two deviations of chance; a single one is no evidence."""
+    return run.wrong <= max(1, 0.01 * run.hits + 2 * (0.01 * run.hits) ** 0.5)
+
+
 def outcome(
     embedder: str, name: str, order: int = 0, promise: float = 0.01, most: int | None = None
 ) -> object:
@@ -32,18 +37,18 @@ def test_the_static_table_alone_keeps_the_promise_on_support_questions() -> None
     """Two thousand customer questions: some are served, and wrongly no more often than the promise and chance allow."""
     run = outcome("static", "bank", most=2_000)
     assert run.hits > 200
-    assert run.wrong <= 0.01 * run.hits + 2 * (0.01 * run.hits) ** 0.5 + 2
+    assert kept(run)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("embedder", ["minilm", "static"])
 @pytest.mark.parametrize("order", [0, 1])
-@pytest.mark.parametrize("name", ["bank", "clinc", "tmpl", "qqp", "mix"])
+@pytest.mark.parametrize("name", ["bank", "clinc", "tmpl", "qqp", "qqp_heavy", "mix"])
 def test_the_promise_holds_on_every_stream_in_every_order(embedder: str, name: str, order: int) -> None:
     """Wrong hits stay within the promise and what chance allows; where nothing is safe next to nothing is served."""
     pytest.importorskip("onnxruntime")
     run = outcome(embedder, name, order)
-    assert run.wrong <= 0.01 * run.hits + 2 * (0.01 * run.hits) ** 0.5 + 2
+    assert kept(run)
     if name in {"bank", "clinc"}:
         assert run.hits > 0.4 * run.requests
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmgw.rules.similarity.calibration import Calibration
+from llmgw.rules.similarity.judge import EAGER, FIRST_AUDITS
 from llmgw.rules.similarity.risk import EDGES, Risk
 from llmgw.rules.similarity.verifier import STRANGE, shipped
 
@@ -20,10 +21,13 @@ def risk_of(promise: float, *, trusting: bool = True) -> Risk:
     return Risk(promise, shipped("minilm").curve, 1.0 if trusting else STRANGE)
 
 
-def served(risk: Risk, rate: object, count: int, seed: int, audit: float = 0.05) -> tuple[int, int]:
-    """Hits and wrong ones of a stream whose candidates of score s are wrong with probability rate(s)."""
+def served(risk: Risk, rate: object, count: int, seed: int, audit: float = 0.03) -> tuple[int, int]:
+    """Hits and wrong ones of a stream whose candidates of score s are wrong with probability rate(s).
+
+    The first hits are audited as much more often as a judge does.
+    """
     chance = random.Random(seed)
-    hits = wrong = 0
+    hits = wrong = audits = 0
     for _ in range(count):
         score = chance.uniform(0, 8.5)
         right = chance.random() >= rate(score)  # type: ignore[operator]
@@ -34,14 +38,16 @@ def served(risk: Risk, rate: object, count: int, seed: int, audit: float = 0.05)
             continue
         hits += 1
         wrong += not right
-        if chance.random() < audit:
+        young = audits < FIRST_AUDITS + audit * hits
+        if chance.random() < audit * (EAGER if young else 1):
+            audits += 1
             risk.learn(score, right=right)
     return hits, wrong
 
 
 def kept(hits: int, wrong: int, promise: float) -> bool:
-    """Whether the wrong hits of one stream stay within what the promise, its slack and chance (three deviations) allow."""
-    return wrong <= promise * hits + 3 * math.sqrt(promise * max(hits, 1)) + 2
+    """Whether the wrong hits of one stream stay within what the promise, its slack and chance (two deviations) allow."""
+    return wrong <= promise * hits + 2 * math.sqrt(promise * max(hits, 1)) + 2
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -66,20 +72,19 @@ def test_the_realised_rate_keeps_the_promise(ease: float, promise: float, trusti
     seed=st.integers(0, 1_000),
 )
 def test_no_score_need_be_honest(steepness: float, middle: float, trusting: bool, seed: int) -> None:
-    """For any wrong rate that falls with the score the promise is kept, or not missed by more than half where scores lie.
-
-    What is shipped may be believed for a while where scores promise twice the odds that they hold.
-    """
+    """For any wrong rate that falls with the score the promise is kept, however overconfident the scores."""
     risk = risk_of(0.01, trusting=trusting)
     hits, wrong = served(risk, lambda score: 1 / (1 + math.exp(steepness * (score - middle))), 5_000, seed)
-    assert kept(hits, wrong, 0.015 if steepness < 0.8 else 0.01)
+    assert kept(hits, wrong, 0.01)
 
 
-def test_over_many_streams_the_promise_is_kept_without_any_allowance() -> None:
-    """Streams of every steepness together, overconfident ones among them, have fewer wrong hits than promised."""
+@pytest.mark.parametrize("steepness", [(0.4, 0.7, 1.0, 1.5, 2.0), (0.4, 0.5, 0.6, 0.7)])
+def test_over_many_streams_the_promise_is_kept_without_any_allowance(steepness: tuple[float, ...]) -> None:
+    """Streams of every steepness together have fewer wrong hits than promised, and overconfident ones among themselves."""
     served_ = [
-        served(risk_of(0.01), lambda score: 1 / (1 + math.exp(steepness * (score - middle))), 4_000, seed)  # noqa: B023
-        for seed, steepness in enumerate((0.4, 0.7, 1.0, 1.5, 2.0))
+        served(risk_of(0.01), lambda score: 1 / (1 + math.exp(steep * (score - middle))), 4_000, seed)  # noqa: B023
+        for seed in range(4)
+        for steep in steepness
         for middle in (-1.0, 1.0, 3.0)
     ]
     hits, wrong = (sum(each) for each in zip(*served_, strict=True))
