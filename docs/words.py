@@ -115,8 +115,9 @@ takes:""",
     "config": """\
 `llmgw config path` tells where the file lies, `llmgw config check` whether it is right, `llmgw config show --origin` what
 is in force and why. Flags win over variables, variables over the file, the file over the defaults. `${VAR}` and
-`${VAR:-default}` are replaced in every text; a variable that is not set is an error. `llmgw config schema` prints a JSON
-Schema for editors. Each option also has a [variable](environment.md).""",
+`${VAR:-default}` are replaced in every text; a variable that is not set is an error, but for one that holds a secret and a
+command that only looks. `llmgw config schema` prints a JSON Schema for editors. Each option also has a
+[variable](environment.md).""",
     "errors": """\
 Every error has a code that does not change, an HTTP status, the exit code of a command, a message and, where something
 helps, a hint. Metrics and logs carry the code alone; no message holds a secret.""",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import sys
 import time
 from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple
 
 from llmgw.cli import notices, options, output
 from llmgw.cli.options import given
-from llmgw.errors import GatewayError, NotAllowed, Refused, Unauthenticated
+from llmgw.errors import NotAllowed, Refused, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,9 +93,6 @@ def _elsewhere(address: str) -> Callable[[str], bool]:
             with Remote(address, token, insecure=insecure()) as there:
                 there.ask(ShowStatus())
         except (Unauthenticated, NotAllowed):
-            return False
-        except GatewayError as error:
-            sys.stderr.write(f"{error.message}\n")
             return False
         return True
 

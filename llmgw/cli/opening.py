@@ -55,7 +55,7 @@ def past(window: str) -> History:
     from llmgw.domain.clock import SYSTEM_CLOCK
 
     paths = options.paths()
-    settings = effective_config(paths)
+    settings = effective_config(paths, secrets=False)
     zone, limits = read_zone(settings.server.timezone), default_limits(settings)
     with _ledger() as ledger:
         history = ledger.history(window)
@@ -108,4 +108,4 @@ def _ledger() -> LedgerPast:
 
     paths = options.paths()
     database = Database.open(paths.database, readonly=True)
-    return LedgerPast(database, read_zone(effective_config(paths).server.timezone))
+    return LedgerPast(database, read_zone(effective_config(paths, secrets=False).server.timezone))

@@ -119,10 +119,14 @@ def _written(path: Path) -> dict[str, Any] | None:
         return None
     except OSError:
         return None
-    told = json.loads(content) if content else None
-    if told is None or time.time_ns() - told["at"] > FRESH or not _alive(told["pid"]):
+    try:
+        told = json.loads(content or b"null")
+        if told is None or time.time_ns() - told["at"] > FRESH or not _alive(told["pid"]):
+            return None
+        figures: dict[str, Any] = told["glance"]
+        fields(figures)
+    except (ValueError, LookupError, TypeError, OverflowError):  # damaged, or of a gateway of another release
         return None
-    figures: dict[str, Any] = told["glance"]
     return figures
 
 

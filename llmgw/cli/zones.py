@@ -15,4 +15,4 @@ def read_zone(name: str | None) -> ZoneInfo:
     from llmgw.config import zones
     from llmgw.config.load import effective_config
 
-    return zones.read_zone(name or effective_config(options.paths()).server.timezone)
+    return zones.read_zone(name or effective_config(options.paths(), secrets=False).server.timezone)

@@ -26,7 +26,7 @@ def desk(paths: Paths, offer: Callable[[], Offer], process: Callable[[], Process
         from llmgw.config.limits import default_limits  # noqa: PLC0415  a switch is thrown without it
         from llmgw.config.load import effective_config  # noqa: PLC0415
 
-        settings = effective_config(paths)
+        settings = effective_config(paths, secrets=False)
         zone = settings.server.timezone
         return Declared(
             timezone=zone,

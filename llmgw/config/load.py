@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 
 
 def effective_config(
-    paths: Paths, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ
+    paths: Paths,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    secrets: bool = True,
 ) -> Settings:
     """Everything the operator declared; ConfigInvalid says which option is wrong, and where it stands.
 
-    ``flags`` are command-line values by dotted option (``server.port``); those that are None were not given.
+    ``flags`` are command-line values by dotted option (``server.port``); those that are None were not given. Without
+    ``secrets`` those of the file are left out, so that who only looks needs none of the variables that hold them.
     """
     values: dict[Option, Any] = {}
     origins: dict[str, str] = {}
@@ -43,6 +48,8 @@ def effective_config(
     text = read_file(paths)
     if text is not None:
         document = parse_file(text, paths.config)
+        if not secrets:
+            document = _without_secrets(document)
 
         def where(option: Option) -> str:
             line = find_line(text, option)
@@ -107,6 +114,14 @@ def parse_file(text: str, path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         hint = "options live in TOML, not YAML" if path.suffix in {".yaml", ".yml"} else "https://toml.io"
         raise ConfigInvalid(f"{path} is not valid TOML: {error}", hint=hint) from None
+
+
+def _without_secrets(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_secrets(value) if isinstance(value, dict) else value
+        for name, value in table.items()
+        if isinstance(value, dict) or name not in SECRET_OPTIONS
+    }
 
 
 def _names(values: Mapping[Option, Any]) -> set[str]:

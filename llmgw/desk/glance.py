@@ -12,8 +12,7 @@ from llmgw.desk.kills import KillView
 from llmgw.desk.overview import overview
 from llmgw.desk.status import ShowStatus
 from llmgw.domain.budget import Unit
-from llmgw.rules.windows import HOUR
-from llmgw.storage.budgets import lately
+from llmgw.rules.windows import HOUR, lately
 from llmgw.storage.reports import Reports
 
 

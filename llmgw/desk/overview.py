@@ -11,8 +11,8 @@ from llmgw.domain.budget import Budget, Unit
 from llmgw.domain.clock import Nanoseconds
 from llmgw.domain.scope import ALL, Scope, ScopeKind
 from llmgw.rules.reservations import Standing, Subject
-from llmgw.rules.windows import FOREVER, HOUR, bucket
-from llmgw.storage.budgets import Budgets, lately
+from llmgw.rules.windows import FOREVER, HOUR, bucket, lately
+from llmgw.storage.budgets import Budgets
 from llmgw.storage.holds import first_call, open_attempts
 
 if TYPE_CHECKING:

@@ -319,7 +319,7 @@ class History(Struct, frozen=True, kw_only=True, tag="history"):
     month: tuple[Line, ...]
     last_month: NanoUSD
     hour: tuple[tuple[Nanoseconds, NanoUSD], ...]
-    """What the requests cost that began in each minute of the last hour, where there were any."""
+    """What the requests cost that began in each minute since the quarter of an hour in which the last hour began."""
     spreads: tuple[Spread, ...]
     """Of the last hour."""
     seen: tuple[Seen, ...]

@@ -107,6 +107,7 @@ def authenticate(gateway: Gateway, call: Call) -> None:
 
 @lru_cache(1024)
 def _tags(own: tuple[str, ...], header: bytes) -> str:
-    """The tags of a key and those that a header asks for, in canonical form."""
-    asked = header.decode("latin-1").split(",")
-    return ",".join(sorted({tag.strip()[:64] for tag in (*own, *asked[:16]) if tag.strip()}))
+    """The tags of a key and those that a header asks for, in canonical form; what a terminal would obey is left out."""
+    asked = header.decode("utf-8", "replace").split(",")
+    told = {"".join(filter(str.isprintable, tag)).strip()[:64] for tag in (*own, *asked[:16])}
+    return ",".join(sorted(told - {""}))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 UNSAID_OUTPUT = 4096
 """Output tokens assumed in a hold when the caller names no limit."""
 
+LONGEST_ID = 200
+"""Characters that are kept of the name that a target gave its answer."""
+
 NOTHING = Usage()
 
 RANKS = {tier: rank for rank, tier in enumerate(Tier)}
@@ -80,7 +83,7 @@ def settle(
         ttft_us=None if attempt.first_byte is None else (attempt.first_byte - attempt.started) // 1000,
         latency_us=(now - attempt.started) // 1000,
         finish_reason="" if reading is None else reading.finish_reason,
-        upstream_id="" if reading is None else reading.upstream_id,
+        upstream_id="" if reading is None else _plain(reading.upstream_id),
     )
     target = attempt.destination.target
     call.tried = {
@@ -93,6 +96,12 @@ def settle(
     }
     row = _request_row(gateway, call, now, status, error) if final else None
     return gateway.ledger.settle(outcome, row, held=held)
+
+
+def _plain(word: str) -> str:
+    """A name that a target gave its answer, as people may see it: short, and nothing that a terminal would obey."""
+    word = word[:LONGEST_ID]
+    return word if word.isprintable() else "".join(filter(str.isprintable, word))
 
 
 def settle_broken(

@@ -15,7 +15,7 @@ from msgspec.structs import asdict, astuple, replace
 
 from llmgw.domain.pulse import BOUNDS, Bucket, Counts, History, Line, Pulse, Spread, Standing
 from llmgw.rules.tallying import line_of
-from llmgw.rules.windows import HOUR, Window, bucket
+from llmgw.rules.windows import HOUR, Window, bucket, lately
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -183,8 +183,8 @@ class Picture:
         return requests * SECOND / max(self.now - since, SECOND)
 
     def burn(self) -> NanoUSD:
-        """What the last hour cost, the running minute included."""
-        return sum(self._hour.values())
+        """What an hour costs, by the last one: as `report`, `budget list` and the status line count it."""
+        return sum(self._hour.values()) * HOUR // (self.now - lately(self.now))
 
     def projection(self) -> NanoUSD:
         """What the month will have cost if it goes on as it has gone so far."""
@@ -220,6 +220,7 @@ class Picture:
         if told:
             self.standing = replace(self.standing, **told)
         self._turn(pulse.at)
+        since = lately(pulse.at)
         for line in pulse.lines:
             if line.began >= self._day:
                 _add(self._today, line)
@@ -227,7 +228,7 @@ class Picture:
                 _add(self._month, line)
             self._place(line, line.began)
             minute = line.began - line.began % MINUTE
-            if minute > pulse.at - HOUR:
+            if minute >= since:
                 self._hour[minute] = self._hour.get(minute, 0) + line.counts.cost
         for spread in pulse.spreads:
             self._spread(spread)
@@ -269,10 +270,11 @@ class Picture:
                     del self._whole[kind]
         at = self._steps[-1].at + step if self._steps else first
         self._steps.extend(map(_Step, range(at, last + 1, step)))
-        for minute in [each for each in self._hour if each <= now - HOUR]:
+        since = lately(now)
+        for minute in [each for each in self._hour if each < since]:
             del self._hour[minute]
-            for name in [each for each in self._spreads if each[0] == minute]:
-                del self._spreads[name]
+        for name in [each for each in self._spreads if each[0] <= now - HOUR]:
+            del self._spreads[name]
 
 
 class _Step:

@@ -12,14 +12,17 @@ SECRETS = re.compile(
 MASK = "****"
 HELD = 64
 """Characters at the end of a text that grows which are kept back: they may be the beginning of such a thing."""
+REACH = 4096
+"""Characters before what is asked for that are read again: such a thing may have begun there."""
 
 _PRIVATE = re.compile(
     "|".join(
         (
             SECRETS.pattern.replace("(sk-ant-", "(?:sk-ant-"),
             r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*-----|\Z)",
-            r"\beyJ[\w\-]{8,}\.[\w\-]+\.?[\w\-]*",  # JSON web tokens
-            r"[\w.+\-]{1,64}@[\w\-]+(?:\.[\w\-]+)+",
+            # JSON web tokens; looking ahead first reads a run of such characters once, however often it says eyJ
+            r"(?<![\w\-])(?=[\w\-]{11,}+\.[\w\-])(?:[\w\-]*?-)??eyJ[\w\-]{8,}+\.[\w\-]+\.?[\w\-]*",
+            r"(?<![\w.+\-])[\w.+\-]++@[\w\-]+(?:\.[\w\-]+)+",
             r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b",  # bank accounts
             r"(?<![\w.])\+?\d(?:[ ()\-]{0,2}\d){10,}",  # cards, telephones, accounts
         )
@@ -31,7 +34,7 @@ def redacted(text: str, start: int = 0, *, whole: bool = True) -> tuple[str, int
     """What of a text may be shown from ``start`` on, and up to where that is; of one that still grows not its end."""
     end = len(text) if whole else max(start, len(text) - HELD)
     parts, at = [], start
-    for found in _PRIVATE.finditer(text):
+    for found in _PRIVATE.finditer(text, max(0, start - REACH)):
         if found.end() <= start:
             continue
         if found.start() >= end:

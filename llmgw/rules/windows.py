@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmgw.domain.clock import Nanoseconds
 
 HOUR = 3600 * NANO
+QUARTER = HOUR // 4
 FOREVER = 2**63 - 1
 
 
@@ -90,3 +91,8 @@ def _monday(day: date) -> date:
 
 def _first(day: date) -> date:
     return day.replace(day=1)
+
+
+def lately(now: Nanoseconds) -> Nanoseconds:
+    """From when on the last hour is counted: a whole quarter of an hour, as the roll-ups have it."""
+    return (now - HOUR) // QUARTER * QUARTER

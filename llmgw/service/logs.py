@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from llmgw.rules.redacting import SECRETS
+
+if TYPE_CHECKING:
+    from io import TextIOWrapper
 
 MAX_BYTES = 10 * 1_048_576
 KEPT_FILES = 3
@@ -18,6 +23,14 @@ KEPT_FILES = 3
 def mask(text: str) -> str:
     """The text with every secret cut to its harmless beginning."""
     return SECRETS.sub(lambda found: (found[1] or "Bearer ") + "***", text)
+
+
+class PrivateFile(RotatingFileHandler):
+    """Rotated by size; each new file is for its owner alone."""
+
+    def _open(self) -> TextIOWrapper:
+        os.close(os.open(self.baseFilename, os.O_CREAT | os.O_WRONLY, 0o600))
+        return super()._open()
 
 
 class TextLines(logging.Formatter):
@@ -55,7 +68,7 @@ def configure(path: str, level: str, form: str) -> None:
     """Send every log record of the process to ``path`` (rotated by size), or to stderr when it is empty."""
     handler: logging.Handler
     if path:
-        handler = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
+        handler = PrivateFile(path, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8")
     else:
         handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())

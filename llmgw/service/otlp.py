@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import Future
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from llmgw.errors import ConfigInvalid, GatewayError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.sdk.metrics.export import MetricsData
 
     from llmgw.config.telemetry import Otel
@@ -22,6 +26,8 @@ AT_ONCE = 500
 """Requests in one delivery."""
 TIMEOUT = 5.0
 """Seconds that a delivery may take, tries included."""
+LONG = 3 * TIMEOUT
+"""Seconds after which a delivery that does not end, as each byte of an answer starts that time anew, is told of."""
 
 
 class Collector:
@@ -45,6 +51,7 @@ class Collector:
         self._otel = otel
         self._addresses = addresses
         self._well = True
+        self._delivery: asyncio.Future[bool] | None = None
         self._resource = Resource(
             {"service.name": otel.service, "service.version": __version__, "service.instance.id": boot}
         )
@@ -59,17 +66,29 @@ class Collector:
                 await asyncio.sleep(self._otel.seconds)
                 await self._tell(gateway, traces)
         finally:
+            if self._delivery is not None:
+                await asyncio.wait([self._delivery])
             await self._tell(gateway, traces)
-            await asyncio.to_thread(self._spans.shutdown)
-            await asyncio.to_thread(self._metrics.shutdown)
+            self._spans.shutdown()  # type: ignore[no-untyped-call]
+            self._metrics.shutdown()
 
     async def _tell(self, gateway: Gateway, traces: Traces) -> None:
-        metrics = None
-        if self._otel.metrics:
-            from llmgw.service.points import metrics_of
+        try:
+            metrics = None
+            if self._otel.metrics:
+                from llmgw.service.points import metrics_of
 
-            metrics = metrics_of(gateway.counted.read(), gateway.clock.now(), self._resource)
-        well = await asyncio.to_thread(self._deliver, gateway.ledger.requests, traces, metrics)
+                metrics = metrics_of(gateway.counted.read(), gateway.clock.now(), self._resource)
+            requests = gateway.ledger.requests
+            self._delivery = _aside(lambda: self._deliver(requests, traces, metrics))
+            done, _ = await asyncio.wait([self._delivery], timeout=LONG)
+            if not done:
+                self._say(well=False)
+            self._say(well=await asyncio.shield(self._delivery))
+        except Exception:
+            log.exception("something could not be told to the OpenTelemetry collector")
+
+    def _say(self, *, well: bool) -> None:
         if well != self._well:
             self._well = well
             if well:
@@ -96,6 +115,21 @@ class Collector:
             attempts = {}
         spans = spans_of(ended, attempts, self._addresses, self._resource)
         return not spans or self._spans.export(spans).name == "SUCCESS"
+
+
+def _aside(work: Callable[[], bool]) -> asyncio.Future[bool]:
+    """Do it in a thread that the end of the process does not wait for, as that of an executor."""
+    told: Future[bool] = Future()
+    told.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            told.set_result(work())
+        except Exception as error:  # noqa: BLE001 (whoever awaits it is told)
+            told.set_exception(error)
+
+    Thread(target=run, name="llmgw-otel", daemon=True).start()
+    return asyncio.wrap_future(told)
 
 
 def _headers(text: str) -> dict[str, str]:

@@ -299,8 +299,7 @@ def _own_keys(secret: str, token: str) -> tuple[Key, ...]:
 
 async def _cut(server: Server, gateway: Gateway, seconds: float) -> None:
     """Once the server stops give calls under way their seconds, less when it is told so twice; then cut them."""
-    while not server.should_exit:  # noqa: ASYNC110 (uvicorn tells by a flag)
-        await asyncio.sleep(STOP_POLL)
+    await server.stopping.wait()
     gateway.meter.end()
     end = time.monotonic() + seconds
     while not server.hurry and time.monotonic() < end:  # noqa: ASYNC110 (a signal tells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -29,9 +30,20 @@ LARGEST_HEAD = 256 * 1024
 
 
 class Server(uvicorn.Server):
-    """``hurry`` turns True with the second signal, after which nobody wants to wait for calls under way."""
+    """``stopping`` is set once it takes no more calls.
+
+    ``hurry`` turns True with the second signal, after which nobody wants to wait for calls under way.
+    """
 
     hurry = False
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        self.stopping.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:

@@ -18,7 +18,7 @@ from llmgw.domain.route import Tier
 from llmgw.domain.scope import Scope, parse_scope
 from llmgw.errors import BadRequest, NotFound
 from llmgw.rules.reservations import Standing
-from llmgw.rules.windows import HOUR, bucket
+from llmgw.rules.windows import bucket, lately
 from llmgw.storage.rows import BUCKET, DAY
 from llmgw.storage.scopes import Scopes
 
@@ -176,11 +176,6 @@ class Budgets:
         if not found:
             raise _missing(scope)
         return found
-
-
-def lately(now: Nanoseconds) -> Nanoseconds:
-    """From when on the last hour is counted: a whole quarter of an hour."""
-    return (now - HOUR) // BUCKET * BUCKET
 
 
 def check(budget: Budget) -> None:

@@ -17,7 +17,7 @@ from llmgw.domain.pulse import BOUNDS, Bucket, Counts, Line, Seen, Spread
 from llmgw.domain.route import DOWNGRADED, ESCALATED, Decision
 from llmgw.rules.picture import MINUTE, WINDOWS
 from llmgw.rules.tallying import SEEN, Callers, line_of, seen_of
-from llmgw.rules.windows import HOUR, Window, bucket
+from llmgw.rules.windows import HOUR, Window, bucket, lately
 from llmgw.storage.database import Database, troubles
 from llmgw.storage.requests import COLUMNS, request_of
 from llmgw.storage.rows import BUCKET, DIMENSION
@@ -55,7 +55,8 @@ _OF_ROWS = f"""SELECT started_at / :step * :step, dimension, coalesce(rule, ''),
     sum(coalesce(reason LIKE '{DOWNGRADED}%', 0)), sum(coalesce(reason LIKE '{ESCALATED}%', 0))
     FROM requests LEFT JOIN decisions ON request_id = requests.id
     WHERE {{}} GROUP BY 1, 2, 3"""  # noqa: S608 (own words)
-_BEGAN = _OF_ROWS.format("started_at >= :since AND seq <= :seq")
+# a plus keeps SQLite from reading all rows up to a number, where those since a moment are few
+_BEGAN = _OF_ROWS.format("started_at >= :since AND +seq <= :seq")
 _LATER = _OF_ROWS.format("+started_at >= :since AND +started_at < :until AND seq > :seq")
 # of these the roll-ups do not tell all: the first index holds the few that took several attempts
 _SEVERAL = _OF_ROWS.format("attempts > 1 AND started_at >= :since AND seq > :seq AND seq <= :last")
@@ -139,7 +140,7 @@ class Histories:
             last_month=_cost(
                 connection, bucket(Window.MONTH, month.start_ns - 1, zone).start_ns, month.start_ns
             ),
-            hour=tuple(connection.execute(_HOUR, {"since": hour, "seq": seq})),
+            hour=tuple(connection.execute(_HOUR, {"since": lately(now), "seq": seq})),
             spreads=_spreads(connection, hour, seq, names),
             seen=tuple(seen_of(row) for row in _newest(connection, seq)),
         )
@@ -250,7 +251,7 @@ def _spreads(
     rows = connection.execute(
         f"SELECT started_at / {MINUTE} * {MINUTE}, dimension, {_class('latency_us')}, "  # noqa: S608 (own words)
         f"CASE WHEN ttft_us IS NULL THEN NULL ELSE {_class('ttft_us')} END, count(*) FROM requests "
-        "WHERE started_at >= ? AND seq <= ? GROUP BY 1, 2, 3, 4",
+        "WHERE started_at >= ? AND +seq <= ? GROUP BY 1, 2, 3, 4",
         (since, seq),
     )
     found: dict[tuple[int, str, str], tuple[dict[int, int], dict[int, int]]] = {}

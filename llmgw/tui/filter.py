@@ -153,6 +153,8 @@ def _options(field: str, sign: str, value: str) -> list[str]:
         return ["--provider", provider, "--model", model]
     if field not in OPTIONS or sign not in {":", "="} or (field == "status" and value.endswith("xx")):
         return []
+    if value == "none" and field in TEXTS:  # it has no word for nothing
+        return []
     if set(value) & set("," if field == "model" else ",*?"):
         return []
     around = field == "model" and sign == ":" and not set("*?") & set(value)

@@ -187,13 +187,11 @@ class Frame(Screen[None]):
         self.notify(words, severity="warning", markup=False)
 
     def end_call(self, name: str) -> None:
-        """Throw the switch of a single call, which is lifted by itself."""
-        from llmgw.desk.kills import ThrowKill  # noqa: PLC0415  most people only look
-        from llmgw.domain.killswitch import REQUEST  # noqa: PLC0415
+        """End a single call as `request stop` does, which leaves no switch thrown."""
+        from llmgw.desk.requests import EndRequest  # noqa: PLC0415  most people only look
 
-        scope = f"{REQUEST}{name}"
-        ask = ThrowKill(scope=scope, reason="ended from the dashboard")
-        self.change(ask, f"llmgw kill on {scope}", lambda _: self.notify(f"{name} is ended"))
+        ask = EndRequest(id=name, reason="ended from the dashboard")
+        self.change(ask, f"llmgw request stop {name}", lambda _: self.notify(f"{name} is ended"))
 
     def raise_budget(self, key: str) -> None:
         """Raise the budget that leaves a key least, to an amount that can be edited."""

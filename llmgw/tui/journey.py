@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from llmgw.desk.requests import AttemptView, InFlight
-    from llmgw.desk.routes import Why
+    from llmgw.desk.routes import DecisionView, Why
     from llmgw.domain.clock import Nanoseconds
     from llmgw.domain.pulse import Under
     from llmgw.rules.pricing import Charge
@@ -157,21 +157,34 @@ def settled(attempt: AttemptView) -> list[str]:
 
 
 def decision(why: Why, paper: Paper) -> list[Text]:
-    """The terms of the score as `llmgw why` has them."""
-    found = why.decision
-    if found is None:
-        return fold("the caller named it; nothing was left to decide", paper.width, "dim")
+    """The decision and what is known of the answer, as `llmgw why` has them."""
+    if why.decision is None:
+        lines = fold("the caller named it; nothing was left to decide", paper.width, "dim")
+    else:
+        lines = _decided(why.decision, paper)
+    if why.outcome is not None:
+        lines += fold(f"outcome {why.outcome.score:g} {why.outcome.comment}".rstrip(), paper.width, "id")
+    if why.shadow is not None:
+        score = why.shadow.score
+        served = "would have served as well" if score == 1 else "would not have served"
+        said = "is open" if score is None else served
+        lines += fold(f"shadow {why.shadow.target} {said}", paper.width, "id")
+    return lines
+
+
+def _decided(found: DecisionView, paper: Paper) -> list[Text]:
+    """The terms of the score, and what a cascade made of answers."""
     lines = fold(found.reason, paper.width)
     lines.append(line(("tier ", "dim"), (found.tier, found.tier), (f"  {found.target}", "")))
     marks = [name for name in ("sticky", "explored") if getattr(found, name)]
     if marks:
         lines.append(line((", ".join(marks), "dim")))
-    if found.trimmed:
-        lines.append(line((f"{found.trimmed:,} tokens of older turns were left behind", "dim")))
     for verdict in found.verdicts:
         said = "was passed on" if verdict.passed else "was not good enough"
-        lines += fold(f"{verdict.target} {said}", paper.width, "good" if verdict.passed else "warn")
-        lines += [each for seen in verdict.seen for each in fold(f"  {seen}", paper.width, "dim")]
+        words = f"{verdict.target} {said}: {'; '.join(verdict.seen)}"
+        lines += fold(words, paper.width, "" if verdict.passed else "warn")
+    if found.trimmed:
+        lines.append(line((f"{found.trimmed:,} tokens of older turns were left behind", "dim")))
     if found.gain is None:
         return lines
     width = max([len(term.name) for term in found.terms], default=0)
@@ -191,8 +204,6 @@ def decision(why: Why, paper: Paper) -> list[Text]:
         lines += fold(
             f"a premium model answers well with {found.premium_quality:.0%}{dial}", paper.width, "dim"
         )
-    if why.outcome is not None:
-        lines += fold(f"outcome {why.outcome.score:g} {why.outcome.comment}".rstrip(), paper.width, "id")
     return lines
 
 

@@ -94,7 +94,9 @@ def test_the_figures_are_those_of_the_report(served: Any) -> None:
     status = served.run("status", "--json").json
     assert told["today"]["requests"] == told["requests"] == day["requests"] == 5
     assert told["today"]["errors"] == day["errors"] == 1
-    assert told["today"]["cost_nanousd"] == told["burn_per_hour_nanousd"] == day["cost_nanousd"] > 0
+    assert told["today"]["cost_nanousd"] == day["cost_nanousd"] > 0
+    everywhere = served.run("statusline", "--json").json["burn_per_hour_nanousd"]
+    assert told["burn_per_hour_nanousd"] == pytest.approx(everywhere, rel=0.01)
     assert told["today"]["saved_nanousd"] == day["cache_saved_nanousd"] > 0
     assert told["hit_rate"] == pytest.approx(status["cache"]["hit_rate"]) == 0.4
     assert told["month_usd"] == status["spend"]["month_usd"]
@@ -206,6 +208,26 @@ def test_the_gateway_keeps_the_line_fresh(served: Any) -> None:
     assert served.run("statusline").out.startswith("$7.00 today")
     file.write_text(json.dumps(told | {"at": told["at"] - 60 * 10**9}))
     assert not served.run("statusline").out.startswith("$7.00 today")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "garbage",
+        "{}",
+        "[]",
+        '{"at": 9000000000000000000, "pid": "1", "glance": {}}',
+        '{"at": 9000000000000000000, "pid": 99999999999999999999999, "glance": {}}',
+        f'{{"at": 9000000000000000000, "pid": {os.getpid()}, "glance": {{}}}}',
+    ],
+)
+def test_a_line_that_is_damaged_is_made_anew(llmgw: Program, content: str) -> None:
+    """A file that a disk or another release has left otherwise is as none."""
+    llmgw.home.mkdir()
+    (llmgw.home / "statusline").write_text(content)
+    line = llmgw.run("statusline")
+    assert (line.code, line.err) == (0, "")
+    assert line.out.startswith("llmgw down · $0.00 today")
 
 
 def test_the_line_is_instant(served: Any) -> None:

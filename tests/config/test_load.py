@@ -392,6 +392,18 @@ def test_an_unset_reference_is_an_error_and_never_its_own_name(paths: Paths) -> 
         load(paths, '[server]\nsecret = "${GATEWAY_SECRET}"\n')
 
 
+def test_who_only_looks_needs_no_secret(paths: Paths) -> None:
+    """A terminal without the variables that hold credentials can still be asked for figures."""
+    paths.config.write_text(
+        '[server]\nport = 8001\nsecret = "${GATEWAY_SECRET}"\n[providers.x]\nkind = "openai"\n'
+        'credential = "${KEY}"\n[prices.secret]\ninput = 1\n'
+    )
+    settings = effective_config(paths, environ={}, secrets=False)
+    assert (settings.server.port, settings.server.secret) == (8001, "")
+    assert settings.providers["x"].credential == ""
+    assert "secret" in settings.prices
+
+
 def test_a_reference_of_the_wrong_type_does_not_show_its_value(paths: Paths) -> None:
     """What a variable brought may be a secret, so the message shows the reference. # B-15"""
     with pytest.raises(ConfigInvalid) as caught:

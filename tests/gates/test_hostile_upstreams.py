@@ -208,3 +208,21 @@ def test_answer_larger_than_allowed(status: int, tmp_path: Path, raw: RawServer)
         assert "server.max_answer_mb" in answer.json()["error"]["message"]
     [row] = gateway.requests()
     assert (row["status"], row["error"], row["attempts"]) == (502, "upstream_error", 1)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_name_of_an_answer_moves_no_terminal(
+    stream: bool, gateway: RunningGateway, raw: RawServer
+) -> None:
+    """Of the id that an upstream gives, which operators are shown, control characters and what is too long are left out."""
+    hostile = '"c\\u001b[2J\\u009b1m\\u202e' + "x" * 1000 + '"'
+    body = (
+        b"".join(EVENTS).replace(b'"c"', hostile.encode())
+        if stream
+        else ANSWER.replace(b'"x"', hostile.encode())
+    )
+    raw.says = reply(body, 200, SSE if stream else "application/json")
+    assert post(gateway, stream=stream).status_code == 200
+    (attempt,) = gateway.attempts()
+    assert attempt["upstream_id"].startswith("c[2J1mx")
+    assert len(attempt["upstream_id"]) <= 200

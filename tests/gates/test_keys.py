@@ -70,3 +70,17 @@ def test_tags_of_key_and_header_meet_in_the_ledger(gateway: RunningGateway) -> N
         json=CHAT,
     )
     assert gateway.requests()[-1]["tags"] == "a,nightly,team-b"
+
+
+def test_a_tag_moves_no_terminal(gateway: RunningGateway) -> None:
+    """Tags are text in UTF-8; control characters, and what turns the direction of writing, are left out of them."""
+    answer = httpx.post(
+        gateway.url + "/v1/chat/completions",
+        headers=[
+            (b"authorization", gateway.auth["authorization"].encode()),
+            (b"x-llmgw-tag", "caf\u00e9,a\u009b2J\u202eb".encode()),
+        ],
+        json=CHAT,
+    )
+    assert answer.status_code == 200
+    assert gateway.requests()[-1]["tags"] == "a2Jb,caf\u00e9"

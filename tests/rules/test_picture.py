@@ -132,6 +132,19 @@ def test_a_new_history_begins_anew() -> None:
     assert len(picture.seen) == len(fresh.seen)
 
 
+def test_an_hour_is_counted_as_budgets_count_it() -> None:
+    """What an hour costs is told from the same quarter of an hour on as `budget list` tells it, before and after a pulse."""
+    now = AT - AT % HOUR + 14 * MINUTE
+    old, new = (replace(row(1, now - ago, Random(1)), cost=10**9) for ago in (70 * MINUTE, MINUTE))
+    picture = Picture()
+    picture.take(history([old], now, "1h"))
+    assert picture.burn() == 10**9 * 60 // 74
+    picture.take(pulse_of([new], now, 2))
+    assert picture.burn() == 2 * 10**9 * 60 // 74
+    picture.take(pulse_of([], now + MINUTE, 2))  # the next quarter has begun
+    assert picture.burn() == 10**9
+
+
 def test_time_moves_on_without_requests() -> None:
     """Steps that are over leave the window, a day that is over leaves today, a month that is over the month."""
     picture = Picture()
@@ -140,9 +153,9 @@ def test_time_moves_on_without_requests() -> None:
     picture.take(pulse_of([], AT + 59 * MINUTE - AT % MINUTE, 1))
     assert total(picture.in_window()).requests == 0
     assert len(picture.series()) == 60
-    assert picture.burn() == 0
     assert total(picture.today()).requests == 1
     picture.take(pulse_of([], AT + DAY, 1))
+    assert picture.burn() == 0
     assert not picture.today()
     assert total(picture.month()).requests == 1
     picture.take(pulse_of([], AT + 31 * DAY, 1))

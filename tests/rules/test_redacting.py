@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,3 +65,31 @@ def test_a_text_that_grows(parts: list[str], sizes: list[int]) -> None:
     piece, start = redacted(whole, start)
     assert told + piece == redacted(whole)[0]
     assert start == len(whole)
+
+
+@pytest.mark.parametrize(
+    "word", ["eyJ-", "eyJ-eyJ-. ", "a.", "a@", "a@b-", "-----BEGIN ", "bearer ", "1 ", "x"]
+)
+def test_a_text_made_to_be_slow(word: str) -> None:
+    """Whatever a caller has a model say, looking through it takes time in proportion to its length."""
+    text = word * (200_000 // len(word))
+    began = time.perf_counter()
+    redacted(text, whole=False)
+    assert time.perf_counter() - began < 1
+
+
+def test_looking_again_costs_what_is_new() -> None:
+    """The next look at a long text does not read all of it once more."""
+    text = "The quick brown fox jumps over it. " * 100_000
+    began = time.perf_counter()
+    for _ in range(20):
+        redacted(text, len(text) - 100, whole=False)
+    assert time.perf_counter() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "secret", ["token-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-def", "a" * 80 + "@b.example"]
+)
+def test_nothing_before_it_hides_it(secret: str) -> None:
+    """A word grown together with a secret goes with it."""
+    assert redacted(f"see {secret} please")[0] == f"see {MASK} please"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import httpx
@@ -109,3 +111,20 @@ def test_the_variables_of_v2_count_and_no_key_is_logged(llmgw: Program, tmp_path
     text = path.read_text()
     for secret in (token, provider, "sk-ant-not-a-key-of-ours", "gsk_neither0123"):
         assert secret[6:] not in text
+
+
+def test_a_log_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Also in a folder that others may look into, and after it was rotated."""
+    file = tmp_path / "gateway.log"
+    before = os.umask(0o022)
+    try:
+        configure(str(file), "info", "text")
+        logging.getLogger("llmgw").info("one")
+        (handler,) = logging.getLogger().handlers
+        assert isinstance(handler, RotatingFileHandler)
+        handler.doRollover()
+        logging.getLogger("llmgw").info("two")
+    finally:
+        os.umask(before)
+    assert {each.stat().st_mode & 0o777 for each in tmp_path.glob("gateway.log*")} == {0o600}
+    assert "two" in file.read_text()

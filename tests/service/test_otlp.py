@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from support.gateway import RunningGateway, upstream
 from llmgw.config.telemetry import Otel
 from llmgw.domain.money import NANO
 from llmgw.errors import ConfigInvalid
+from llmgw.service import spans
 
 KNOWN = {
     value
@@ -197,3 +201,46 @@ def test_headers_that_are_none(tmp_path: Path, fake: FakeOpenAI, collector: Coll
     with pytest.raises(ConfigInvalid) as refused, RunningGateway(tmp_path, upstreams, otel=options):
         pass
     assert "my-secret" not in str(refused.value)
+
+
+def test_a_collector_that_never_ends_its_answer_holds_up_no_end(tmp_path: Path, fake: FakeOpenAI) -> None:
+    """Each byte starts its time anew, yet the process ends as with any that is away."""
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+            while not over.wait(0.2):
+                connection.sendall(b"x")
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        try:
+            otel = Otel(endpoint=f"http://127.0.0.1:{listener.getsockname()[1]}", seconds=0.1)
+            with RunningGateway(tmp_path, [upstream("openai", fake.url + "/v1")], otel=otel) as running:
+                assert ask(running, "hello").status_code == 200
+                time.sleep(0.5)
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_what_cannot_be_told_ends_no_telling(
+    tmp_path: Path, collector: Collector, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that cannot be made a span of is lost; those after it are told."""
+    made = spans.spans_of
+
+    def broken(*given: Any) -> Any:
+        monkeypatch.setattr(spans, "spans_of", made)
+        raise ValueError("no such time")
+
+    monkeypatch.setattr(spans, "spans_of", broken)
+    with gateway(tmp_path, collector, fake, metrics=False) as running:
+        assert ask(running, "lost").status_code == 200
+        collector.wait(lambda: spans.spans_of is made)
+        assert ask(running, "told").status_code == 200
+        collector.wait(lambda: len(collector.spans) == 2)

@@ -128,6 +128,22 @@ def test_the_same_as_reports(ledger: tuple[Database, list[RequestRow]]) -> None:
         assert past.last_month == reports.current(Window.MONTH, month.start_ns - 1, zone).cost
 
 
+def test_the_last_hour_is_not_looked_for_in_all_rows(ledger: tuple[Database, list[RequestRow]]) -> None:
+    """No question about a window reads every row up to the last: of ten million that takes most of a second each."""
+    database, _ = ledger
+    asked: list[str] = []
+    reader = database.reader()
+    reader.set_trace_callback(asked.append)
+    try:
+        Histories(database, Callers()).past("1h", ZoneInfo("UTC"), AT)
+    finally:
+        reader.set_trace_callback(None)
+    questions = [sql for sql in asked if sql.startswith("SELECT") and "ORDER BY seq DESC" not in sql]
+    assert len(questions) > 5
+    plans = [str(step[3]) for sql in questions for step in reader.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    assert [plan for plan in plans if plan.endswith("requests USING INTEGER PRIMARY KEY (rowid<?)")] == []
+
+
 def test_read_again(tmp_path: Path) -> None:
     """What was written since the last look is in the next one, also what only rows know."""
     rows = some_rows(AT, 300)

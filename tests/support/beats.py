@@ -35,7 +35,7 @@ from llmgw.domain.route import DOWNGRADED, Decision
 from llmgw.domain.usage import Usage
 from llmgw.rules.picture import MINUTE, WINDOWS
 from llmgw.rules.tallying import lines_of, seen_of, spreads_of
-from llmgw.rules.windows import HOUR, Window, bucket
+from llmgw.rules.windows import HOUR, Window, bucket, lately
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -194,7 +194,7 @@ def history(
         if each.started_at >= since:
             steps.setdefault(each.started_at - each.started_at % step, []).append(each)
         minute = each.started_at - each.started_at % MINUTE
-        if minute > at - HOUR:
+        if minute >= lately(at):
             minutes[minute] = minutes.get(minute, 0) + (each.cost or 0)
     return History(
         at=at,

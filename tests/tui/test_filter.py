@@ -124,6 +124,12 @@ def test_a_filter_is_spelled_as_options_of_request_list() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("field", ["model", "provider", "tier", "key", "tag"])
+def test_nothing_has_no_option(field: str) -> None:
+    """`request list` would look for something of the name `none`, and show nothing."""
+    assert (read_filter(f"{field}:none").options, read_filter(f"{field}:none").whole) == ((), False)
+
+
 def test_every_field_can_be_asked_for() -> None:
     """Each documented field reads something of a request."""
     assert set(FIELDS) == set(TEXTS) | set(NUMBERS)

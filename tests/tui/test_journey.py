@@ -15,7 +15,7 @@ from support.screens import check_frame, dashboard
 
 from llmgw.desk.limits import LimitView
 from llmgw.desk.requests import AttemptView, Done, ErrorCode, InFlight, Tokens
-from llmgw.desk.routes import DecisionView, Term, Why
+from llmgw.desk.routes import DecisionView, OutcomeView, ShadowView, Term, Why
 from llmgw.domain.ledger import AttemptState, CacheVerdict
 from llmgw.domain.limit import Measure
 from llmgw.domain.price import Price
@@ -65,8 +65,7 @@ DONE = Done(
 DECISION = DecisionView(
     tier="cheap", target="openai/gpt-5-nano", reason='rule 2 "short"', rule="short", sticky=False, explored=False,
     classifier=None, gain=0.04, premium_quality=0.93, quality=0.5,
-    terms=(Term("length", 0.01), Term("code in it", 0.05), Term("tools", -0.02)), trimmed=120,
-    verdicts=(),
+    terms=(Term("length", 0.01), Term("code in it", 0.05), Term("tools", -0.02)), trimmed=120, verdicts=(),
 )  # fmt: skip
 LIMITS = (LimitView(scope="key:ci", measure=Measure.REQUESTS_PER_MINUTE, amount=60, origin="limit set"),)
 WHY = Why(request=DONE, decision=DECISION, outcome=None, shadow=None, limits=LIMITS, budgets=())
@@ -148,17 +147,6 @@ def test_what_the_caches_said(cache: str, words: str) -> None:
     assert told(replace(WHY, request=done))["recall"] == [words.replace("$0.0123", "$0.01")]
 
 
-def test_answers_that_did_not_pass_are_told() -> None:
-    """Of a cascade it is said whose answer was held back, and what was seen of it."""
-    held = Verdict(target="groq/llama-4-8b", passed=False, seen=("refusal: I cannot help with that",))
-    lines = [
-        line.plain for line in decision(replace(WHY, decision=replace(DECISION, verdicts=(held,))), PAPER)
-    ]
-
-    at = lines.index("groq/llama-4-8b was not good enough")
-    assert lines[at + 1].strip() == "refusal: I cannot help with that"
-
-
 def test_a_request_under_way_grows() -> None:
     """While it runs an attempt has no end: its bar goes to now, and nothing is settled."""
     running = replace(ANSWERED, attempt=1, started_at=AT, ended_at=None, latency_us=None, ttft_us=None, status=None,
@@ -191,3 +179,21 @@ def test_the_decision_is_that_of_why() -> None:
     assert lines[4].startswith("code in it   +5.0 ####")
     assert "+4.0 points that a premium model is better by" in lines
     assert " ".join(lines[-2:]) == "a premium model answers well with 93%; the dial stands at 0.5"
+
+
+def test_what_became_of_an_answer() -> None:
+    """What a cascade made of answers, what was said of one and what a local model would have done: as `why` tells them."""
+    paper = Paper(100, 20, plain=True)
+    failed = Verdict("ollama/tiny", passed=False, seen=("no JSON: it stops early",))
+    outcome = OutcomeView(
+        score=0.0, source="feedback", weight=1.0, comment="wrong file", said_at=AT, learnt=True
+    )
+    shadow = ShadowView(target="ollama/llama", score=1.0, how="the same words", asked_at=AT)
+    ruled = replace(DECISION, gain=None, premium_quality=None, terms=(), verdicts=(failed,))
+    told = [
+        line.plain for line in decision(replace(WHY, decision=ruled, outcome=outcome, shadow=shadow), paper)
+    ]
+    assert "ollama/tiny was not good enough: no JSON: it stops early" in told
+    assert told[-2:] == ["outcome 0 wrong file", "shadow ollama/llama would have served as well"]
+    named = decision(replace(WHY, decision=None, outcome=outcome), paper)
+    assert named[-1].plain == "outcome 0 wrong file"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support.beats import AT, canned, history, whole
 from support.screens import FRAMES, Told, check_frame, dashboard, frame
 from textual.widgets import Input
@@ -196,6 +197,21 @@ def test_a_gateway_of_one_tier_says_so():
         await pilot.press("d")
         await settled(app, pilot)
         assert "one tier only" in " ".join(frame(app).replace("│", " ").split())
+
+    run(weigh, "routing", reach=gateway)
+
+
+def test_a_week_without_decisions_is_not_weighed():
+    """Where callers named every model there is no cost and no regret to tell, so no table of zeros is shown."""
+    none = PolicyView(local=0, cheap=0, premium=0, cost_nanousd=0, good=0.0)
+    gateway = Asked(SimulateRoutes=lambda ask: replace(_simulated(ask), requests=0, before=none, after=none))
+
+    async def weigh(app: Dash, pilot: Any) -> None:
+        await pilot.press("d")
+        await settled(app, pilot)
+        words = " ".join(frame(app).replace("│", " ").split())
+        assert "no request of the last week" in words
+        assert "REGRET" not in words
 
     run(weigh, "routing", reach=gateway)
 

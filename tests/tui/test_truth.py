@@ -20,6 +20,7 @@ from llmgw.client.feed_live import Address, Live
 from llmgw.client.remote import Remote
 from llmgw.config.caching import Cache, SemanticCache
 from llmgw.desk.budgets import ListBudgets, SetBudget
+from llmgw.desk.kills import ListKills
 from llmgw.desk.reports import ShowReport
 from llmgw.desk.requests import ListRequests
 from llmgw.desk.status import ShowStatus
@@ -178,7 +179,7 @@ def test_a_request_is_told_with_its_arithmetic(gateway: RunningGateway) -> None:
 
 
 def test_a_call_under_way_is_read_and_ended(gateway: RunningGateway, openai: FakeOpenAI) -> None:
-    """A running stream stands on top, its text is read as it is written, and with --write it can be ended."""
+    """A running stream stands on top, its text is read as it is written, and with --write it is ended as by `request stop`."""
     openai.behave(text=LONG, chunk_delay=0.05)
     ended: list[str] = []
 
@@ -199,10 +200,11 @@ def test_a_call_under_way_is_read_and_ended(gateway: RunningGateway, openai: Fak
         assert "quick brown" in frame(app)
         await pilot.press("x")
         await pilot.pause(0.1)
-        assert "$ llmgw kill on request:req_" in frame(app)
+        assert "$ llmgw request stop req_" in frame(app)
         await pilot.press("y")
         await until(pilot, lambda: not app.picture.under_way)
         await asyncio.to_thread(thread.join, 10)
+        await until(pilot, lambda: not remote.ask(ListKills()).kills)  # no switch stays thrown for it
 
     look(gateway, deed, write=True)
 

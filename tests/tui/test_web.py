@@ -21,7 +21,7 @@ from support.browser import Browser, program
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from llmgw.errors import BadRequest
+from llmgw.errors import BadRequest, Unavailable
 from llmgw.tui.web import server
 from llmgw.tui.web.door import ATTEMPTS, LASTS, WITHIN, Door, known_host, same_origin
 from llmgw.tui.web.server import COOKIE, FULL, OVER, SHUT, Web
@@ -372,3 +372,40 @@ def _seen(browser: Browser, before: str) -> str:
             return name
         time.sleep(0.2)
     raise AssertionError("nothing changed")
+
+
+def test_while_nobody_can_tell_who_is_in_stays_in():
+    """A gateway that starts anew, or a database that is locked, throws nobody out and lets nobody in."""
+
+    def opens(_token: str) -> bool:
+        if away:
+            raise Unavailable("another process holds it locked")
+        return True
+
+    away = False
+    door = Door(opens, lambda: 0.0)
+    cookie = door.enter(KEY, "127.0.0.1")
+    assert cookie is not None
+    away = True
+    assert door.admits(cookie)
+    assert not door.admits("another")
+    asked = httpx.ASGITransport(Web(("no",), opens).app())
+
+    async def enter() -> httpx.Response:
+        async with httpx.AsyncClient(transport=asked, base_url="http://localhost") as client:
+            return await client.post("/login", data={"key": KEY}, headers={"origin": "http://localhost"})
+
+    refused = asyncio.run(enter())
+    assert refused.status_code == 503
+    assert "set-cookie" not in refused.headers
+    assert "locked" not in refused.text
+
+
+@pytest.mark.parametrize("typed", ["ü", "a\nb", "\x00", "\ud83d"])
+def test_what_is_no_key_is_asked_of_nobody(typed: str):
+    """What no header could carry opens nothing, and breaks nothing."""
+
+    def opens(token: str) -> bool:
+        raise AssertionError(f"{token!r} was asked of the gateway")
+
+    assert Door(opens, lambda: 0.0).enter(typed, "127.0.0.1") is None

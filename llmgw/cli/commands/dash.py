@@ -146,7 +146,7 @@ def _options(theme: str | None, *, plain: bool, write: bool, screen: str) -> Opt
     from llmgw.tui.app import Options
 
     paths = options.paths()
-    declared = effective_config(paths).dash
+    declared = effective_config(paths, secrets=False).dash
     place = ("--home", given.home) if given.home else ()
     config = ("--config", given.config) if given.config else ()
     return Options(

@@ -19,7 +19,7 @@ from llmgw.desk.reports import NO_END, Group, ShowReport
 from llmgw.domain import spelling
 from llmgw.domain.budget import Window
 from llmgw.errors import BadRequest
-from llmgw.rules.windows import HOUR, bucket
+from llmgw.rules.windows import HOUR, bucket, lately
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -305,7 +305,6 @@ def _sum(periods: dict[str, tuple[int, int]], going: str, looks: Looks) -> str:
 def _going(there: Gateway, tz: str | None) -> str:
     """What was spent within the last hour, and what the month will have cost if it goes on as it has gone."""
     from llmgw.desk.wire import moment
-    from llmgw.storage.budgets import lately
 
     now, zone = time.time_ns(), there.zone(tz)
     month = bucket(Window.MONTH, now, zone)

@@ -175,13 +175,17 @@ def _saved(figures: Figures) -> list[Text]:
 
 
 def _here(figures: Figures) -> list[Text]:
-    def part(verdict: str) -> str:
-        return spelling.percent(figures.of(verdict))
+    def whole(verdict: str) -> str:
+        part = figures.of(verdict)
+        return spelling.DASH if part is None else "<1" if 0 < part < 0.005 else f"{100 * part:.0f}"
 
+    exact, semantic = whole("exact"), whole("semantic")
+    # in 100 columns a card holds 16
+    unit = " %" if figures.of("exact") is not None and len(exact + semantic) < 4 else ""
     return [
         line((spelling.percent(figures.hit), hits(figures.hit))),
-        line(("exact ", "dim"), part("exact"), (" sem ", "dim"), part("semantic").removesuffix(" %")),
-        line(("joined ", "dim"), part("joined")),
+        line(("exact ", "dim"), exact + unit, (" sem ", "dim"), semantic),
+        line(("joined ", "dim"), spelling.percent(figures.of("joined"))),
     ]
 
 

@@ -217,6 +217,8 @@ def _dial(dial: Dial, paper: Paper) -> list[Text]:
         )
         return fold(words, paper.width, "dim")
     now, others = dial.found[0], dial.found[1:]
+    if not now.requests:
+        return fold("no request of the last week left its model to the router", paper.width, "dim")
     best = max(each.after.good for each in dial.found)
     narrow = paper.width < 44
     head = f"{'DIAL':>8}{'' if narrow else '  L / C / P':<12}{'COST':>9}{'GOOD':>8}{'REGRET':>8}"

@@ -9,6 +9,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from llmgw.errors import GatewayError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,7 +29,10 @@ class Session(NamedTuple):
 
 
 class Door:
-    """Sessions by the hash of their cookie. ``opens`` tells whether a key does, now; ``clock`` is monotonic seconds."""
+    """Sessions by the hash of their cookie. ``clock`` is monotonic seconds.
+
+    ``opens`` tells whether a key does, now; GatewayError where nobody can tell.
+    """
 
     def __init__(self, opens: Callable[[str], bool], clock: Callable[[], float]) -> None:
         self._opens = opens
@@ -48,8 +53,8 @@ class Door:
         return 0.0
 
     def enter(self, token: str, address: str) -> str | None:
-        """A cookie for a key that opens, else None."""
-        if not token or not self._opens(token):
+        """A cookie for a key that opens, else None; GatewayError where nobody can tell."""
+        if not (token.isascii() and token.isprintable() and token) or not self._opens(token):
             return None
         self._failed.pop(address, None)
         cookie = secrets.token_urlsafe(32)
@@ -63,14 +68,17 @@ class Door:
         return None if found is None or found.until <= self._clock() else found
 
     def admits(self, cookie: str) -> bool:
-        """Whether a cookie counts and its key still opens."""
+        """Whether a cookie counts and its key still opens; one that did does while nobody can tell."""
         found = self.session(cookie)
         if found is None:
             return False
-        if not self._opens(found.token):
+        try:
+            opens = self._opens(found.token)
+        except GatewayError:
+            return True
+        if not opens:
             self.leave(cookie)
-            return False
-        return True
+        return opens
 
     def leave(self, cookie: str) -> None:
         self._sessions.pop(_digest(cookie), None)

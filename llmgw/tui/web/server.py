@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocketDisconnect
 
-from llmgw.errors import BadRequest, Conflict
+from llmgw.errors import BadRequest, Conflict, GatewayError
 from llmgw.tui.web.door import LASTS, Door, known_host, same_origin
 from llmgw.tui.web.stage import Stage, environment
 
@@ -107,7 +107,10 @@ class Web:
             if len(body) > MOST_FORM:
                 return _file("login.html", 413, "That is no key.")
         (typed,) = parse_qs(body.decode("utf-8", "replace")).get("key", [""])[:1]
-        cookie = await asyncio.to_thread(self.door.enter, typed.strip(), address)
+        try:
+            cookie = await asyncio.to_thread(self.door.enter, typed.strip(), address)
+        except GatewayError:  # what it says names files or addresses of this machine
+            return _file("login.html", 503, "Nobody can tell just now whether this key opens it. Try again.")
         if cookie is None:
             return _file("login.html", 401, "This key does not open it: it takes an admin key.")
         answer = RedirectResponse("/", 303)
