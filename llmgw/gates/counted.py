@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,17 @@ class Counted:
     def read(self) -> Counters:
         """The counters with all that was committed until now; on the event loop."""
         while self._written:
-            self._counters.take(self._written.popleft().rows, self._clock.now())
+            self._add()
         return self._counters
+
+    async def keep_up(self) -> None:
+        """Sum what waits, a commit at a time: calls go on in between, however many a second there were."""
+        while self._written:
+            self._add()
+            await asyncio.sleep(0)
+
+    def _add(self) -> None:
+        self._counters.take(self._written.popleft().rows, self._clock.now())
 
 
 def each_of(*hear: Callable[[Written], None]) -> Callable[[Written], None]:

@@ -38,7 +38,7 @@ async def look_after(gateway: Gateway, control: Control, launch: Launch, running
         for _ in range(TOUCH_SECONDS):
             await asyncio.sleep(1)
             gateway.ledger.check()
-            gateway.counted.read()
+            await gateway.counted.keep_up()
             if gateway.caches is not None:
                 await gateway.caches.follow()
             with contextlib.suppress(GatewayError, OSError):  # locked or gone: the next second tells
