@@ -220,6 +220,7 @@ def test_the_gateway_keeps_the_line_fresh(served: Any) -> None:
         '{"at": 9000000000000000000, "pid": 99999999999999999999999, "glance": {}}',
         f'{{"at": 9000000000000000000, "pid": {os.getpid()}, "glance": {{}}}}',
     ],
+    ids=["garbage", "nothing", "a list", "a word for a pid", "no pid", "no figures"],
 )
 def test_a_line_that_is_damaged_is_made_anew(llmgw: Program, content: str) -> None:
     """A file that a disk or another release has left otherwise is as none."""
