@@ -88,12 +88,11 @@ class Frame(Screen[None]):
         yield Footer()
 
     def body(self) -> ComposeResult:
-        """Panes and tables, to be laid out by a style sheet."""
-        raise NotImplementedError
+        """Panes and tables, to be laid out by a style sheet; a screen has none unless it says so."""
+        return ()
 
     def draw(self, picture: Picture) -> None:
-        """Fill the panes."""
-        raise NotImplementedError
+        """Fill the panes, where there are any."""
 
     def pane(self, name: str) -> Pane:
         return self.query_one(f"#{name}", Pane)
