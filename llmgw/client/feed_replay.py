@@ -127,29 +127,13 @@ class Replaying(Replay):
                 return True
         if until > self._at:
             self._at = until
-            await self._give(_silence(until, self._shown))
+            await self._give(Pulse(at=until, seq=self._shown, span_us=0))  # nothing was written here
         return bool(self.speed) and self._state is State.REPLAY
 
     async def _read(self, until: Nanoseconds) -> None:
         found = await asyncio.to_thread(self._past.seconds, self._read_to, self._known, min(until, self.ends))
         self._ahead += found.pulses
         self._read_to, self._known = found.seq, found.until
-
-
-def _silence(at: Nanoseconds, seq: int) -> Pulse:
-    """A moment at which nothing was written."""
-    return Pulse(
-        at=at,
-        seq=seq,
-        span_us=0,
-        lines=(),
-        spreads=(),
-        seen=(),
-        unseen=0,
-        under_way=(),
-        in_flight=0,
-        gate_us=None,
-    )
 
 
 class RemotePast:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -28,7 +27,7 @@ from llmgw.desk.cache_shapes import (
 from llmgw.desk.meanings import semantic
 from llmgw.desk.requests import Moment
 from llmgw.desk.wire import nanoseconds
-from llmgw.domain.cache import Selector
+from llmgw.domain.cache import Order, Selector
 from llmgw.domain.ledger import CacheVerdict
 from llmgw.domain.spans import parse_span
 from llmgw.errors import BadRequest
@@ -44,15 +43,6 @@ if TYPE_CHECKING:
 MEGABYTE = 1_048_576
 Words = Annotated[str, Meta(min_length=1, max_length=4096)]
 Ident = Annotated[int, Meta(ge=1, description="number of an entry")]
-
-
-class Order(StrEnum):
-    NEWEST = "newest"
-    OLDEST = "oldest"
-    USED = "used"
-    HITS = "hits"
-    SAVED = "saved"
-    SIZE = "size"
 
 
 class Chosen(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from msgspec import Struct
 
 from llmgw.domain.chat import ChatAnswer
@@ -63,6 +65,17 @@ class Stored(Struct, frozen=True):
     entry: Entry
     answer: ChatAnswer
     wire: Wire | None = None
+
+
+class Order(StrEnum):
+    """What comes first in a list of answers."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    USED = "used"
+    HITS = "hits"
+    SAVED = "saved"
+    SIZE = "size"
 
 
 class Selector(Struct, frozen=True, kw_only=True):

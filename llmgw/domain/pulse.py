@@ -337,13 +337,13 @@ class Pulse(Struct, frozen=True, kw_only=True, tag="pulse"):
     at: Nanoseconds
     seq: int
     span_us: int
-    lines: tuple[Line, ...]
-    spreads: tuple[Spread, ...]
-    seen: tuple[Seen, ...]
-    unseen: int
-    under_way: tuple[Under, ...]
-    in_flight: int
-    gate_us: tuple[int, int] | None
+    lines: tuple[Line, ...] = ()
+    spreads: tuple[Spread, ...] = ()
+    seen: tuple[Seen, ...] = ()
+    unseen: int = 0
+    under_way: tuple[Under, ...] = ()
+    in_flight: int = 0
+    gate_us: tuple[int, int] | None = None
     standing: Standing = Standing()
 
 

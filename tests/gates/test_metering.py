@@ -19,18 +19,7 @@ DECODER = msgspec.json.Decoder(Beat)
 
 
 def empty(at: int, seq: int) -> Pulse:
-    return Pulse(
-        at=at,
-        seq=seq,
-        span_us=1_000_000,
-        lines=(),
-        spreads=(),
-        seen=(),
-        unseen=0,
-        under_way=(),
-        in_flight=0,
-        gate_us=None,
-    )
+    return Pulse(at=at, seq=seq, span_us=1_000_000)
 
 
 class Stage:

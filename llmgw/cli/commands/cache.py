@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from llmgw.cli.cache_rows import COLUMNS
 from llmgw.cli.options import given
 from llmgw.cli.ranges import parse_moment
 from llmgw.domain import spelling
+from llmgw.domain.cache import Order
 from llmgw.errors import BadRequest
 
 PLACE = "CONTROL", 5
@@ -28,15 +28,6 @@ hook = typer.Typer()
 app.add_typer(
     hook, name="hook", help="A git hook that forgets answers about files that a commit has changed."
 )
-
-
-class Order(StrEnum):
-    NEWEST = "newest"
-    OLDEST = "oldest"
-    USED = "used"
-    HITS = "hits"
-    SAVED = "saved"
-    SIZE = "size"
 
 
 Tenant = Annotated[str | None, typer.Option(help="Only of this tenant.", metavar="NAME")]
@@ -116,7 +107,7 @@ def list_entries(
         newer=since,
         text=text,
         unused=unused,
-        sort=caches.Order(sort.value),
+        sort=sort,
         limit=limit,
     )
     with gateway() as there:

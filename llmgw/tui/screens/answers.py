@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from llmgw.desk.caches import ClearCache, ListEntries, Order
+from llmgw.desk.caches import ClearCache, ListEntries
 from llmgw.domain import spelling
+from llmgw.domain.cache import Order
 from llmgw.tui.frame import Frame
 from llmgw.tui.widgets.drawing import line
 from llmgw.tui.widgets.table import Column, Row, Table
