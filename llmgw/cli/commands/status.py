@@ -116,6 +116,7 @@ def _text(status: dict[str, Any]) -> str:
         f"  {'' if number else 'failing':<9} {_failing_line(each)}"
         for number, each in enumerate(status["failing"])
     ]
+    lines += [f"  {'' if number else 'nowhere':<9} {each}" for number, each in enumerate(status["lost"])]
     if cache["provider_cached_rate"]:
         lines.append(
             f"  cache     {cache['provider_cached_rate']:.0%} of today's input tokens read from providers' caches"
