@@ -1,5 +1,7 @@
 """Every answer of a command, as table, json, jsonl, csv or plain; the only writer of stdout.
 
+Whatever a value holds, no control character of it reaches the terminal: `_write` spells them out.
+
 Commands hand over plain dicts; what a value is follows from the end of its name:
 
     ``*_nanousd``  whole nano-dollars   json, csv: itself and ``*_usd`` as a decimal string; table: ``$0.0123``
@@ -22,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from llmgw.cli import notices
-from llmgw.cli.options import Format, bold, colored, given
+from llmgw.cli.options import Format, bold, given, shown
 from llmgw.desk import wire
 from llmgw.desk.wire import expand
 from llmgw.domain import spelling
@@ -98,9 +100,9 @@ def record(fields: Record, *, ident: str = "name", text: str | None = None) -> N
         _lines([text])
     else:
         listed = _selected(whole if given.fields else fields)
-        shown = {name: cell(name, value) for name, value in _flat(listed).items()}
-        width = max(map(len, shown), default=0)
-        _lines(f"{bold(name.ljust(width), sys.stdout)}  {value}" for name, value in shown.items())
+        cells = {name: cell(name, value) for name, value in _flat(listed).items()}
+        width = max(map(len, cells), default=0)
+        _lines(f"{bold(name.ljust(width), sys.stdout)}  {value}" for name, value in cells.items())
 
 
 class Stream:
@@ -166,7 +168,8 @@ def cell(name: str, value: Any) -> str:
         return spelling.took(value)
     if isinstance(value, int):
         return f"{value:,}"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return spelling.printable(words)
 
 
 def width() -> int:
@@ -227,7 +230,7 @@ def _compact(value: Any) -> str:
 
 
 def _csv(found: Sequence[Record], columns: Sequence[Column]) -> None:
-    sys.stdout.write(_csv_text(found, columns, header=True))
+    _write(_csv_text(found, columns, header=True))
 
 
 def _csv_text(found: Sequence[Record], columns: Sequence[Column], *, header: bool) -> str:
@@ -245,8 +248,12 @@ def _csv_text(found: Sequence[Record], columns: Sequence[Column], *, header: boo
 
 def _lines(lines: Iterable[str]) -> None:
     for line in lines:
-        sys.stdout.write(line + "\n")
+        _write(line + "\n")
     sys.stdout.flush()
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(shown(text))
 
 
 def _fitting(found: Sequence[Record], columns: Sequence[Column]) -> Sequence[Column]:
@@ -310,17 +317,12 @@ def _folded(headings: Sequence[str], numbers: Sequence[bool], texts: Sequence[Se
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading, number in zip(headings, numbers, strict=True):
         table.add_column(heading, justify="right" if number else "left", overflow="fold")
     for row in texts:
         table.add_row(*map(Text, row))
     buffer = io.StringIO()
-    console = Console(
-        file=buffer,
-        width=width(),
-        color_system="standard" if colored(sys.stdout) else None,
-        legacy_windows=False,
-    )
-    console.print(table)
-    _lines(line.rstrip() for line in buffer.getvalue().splitlines())
+    Console(file=buffer, width=width(), color_system=None, legacy_windows=False).print(table)
+    head, *rest = (line.rstrip() for line in buffer.getvalue().splitlines())
+    _lines([bold(head, sys.stdout), *rest])

@@ -51,7 +51,7 @@ def quick(words: Sequence[str]) -> bool:
         line = machine(found) if as_json else spell(found, given["--format"] or "")
     except GatewayError:
         return False  # it is asked again, and tells what is wrong in the words of every other command
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(spelling.printable(line) + "\n")
     return True
 
 

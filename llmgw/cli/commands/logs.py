@@ -113,9 +113,10 @@ def _show(lines: Iterable[Line], stream: output.Stream | None) -> None:
 
 def _colored(level: str) -> str:
     severity = SEVERITY.get(level, 50)
-    if severity < SEVERITY["warn"] or not options.colored(sys.stdout):
+    if severity < SEVERITY["warn"]:
         return level
-    return f"\033[{notices.RED if severity >= SEVERITY['error'] else notices.YELLOW}m{level}\033[0m"
+    color = notices.RED if severity >= SEVERITY["error"] else notices.YELLOW
+    return options.styled(level, color, sys.stdout)
 
 
 def parse(lines: Iterable[str]) -> Iterator[Line]:
