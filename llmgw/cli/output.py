@@ -35,6 +35,8 @@ SCHEMA = 1
 COMPACT = 100
 """Terminals narrower than this see no ``wide`` columns."""
 UNBOUNDED = 10_000
+NARROWEST, WIDEST = 8, 40
+"""Cells of the elastic column of a list that never ends."""
 
 Record = Mapping[str, Any]
 
@@ -108,12 +110,52 @@ def record(fields: Record, *, ident: str = "name", text: str | None = None) -> N
 class Stream:
     """A list that never ends: each record is written as it comes, one a line (json means jsonl here)."""
 
-    def __init__(self, columns: Sequence[Column], widths: Mapping[str, int], *, ident: str = "id") -> None:
-        """``widths`` are the least widths of columns, as nothing is known of records to come."""
+    def __init__(
+        self, columns: Sequence[Column], widths: Mapping[str, int], *, ident: str = "id", elastic: str = ""
+    ) -> None:
+        """``widths`` are the least widths of columns, as nothing is known of records to come.
+
+        Where they do not fit the terminal, wide columns go from the right on, the cells of the ``elastic`` one are
+        cut, and then columns go from the left on: a wrapped row is no row.
+        """
         self.columns = _chosen(columns)
         self.widths = {c.field: max(len(c.heading), widths.get(c.field, 0)) for c in self.columns}
         self.ident = ident
+        self.elastic = elastic
         self.begun = False
+        if given.output is Format.TABLE and not given.fields:
+            self._fit()
+
+    def _fit(self) -> None:
+        def room() -> int:
+            return width() + 2 - sum(self.widths[column.field] + 2 for column in self.columns)
+
+        for column in [column for column in self.columns if column.wide][::-1]:
+            if room() < 0:
+                self.columns.remove(column)
+        if self.elastic in self.widths:
+            most = min(WIDEST, self.widths[self.elastic] + room())
+            self.widths[self.elastic] = max(NARROWEST, most)
+        while room() < 0 and len(self.columns) > 1:
+            self.columns.pop(0)
+
+    def _row(self, texts: Sequence[str]) -> str:
+        """A line of cells; what is longer than its column takes from the elastic one."""
+        from rich.cells import cell_len, set_cell_size
+
+        cells = [
+            set_cell_size(text, max(cell_len(text), self.widths[column.field]))
+            for text, column in zip(texts, self.columns, strict=True)
+        ]
+        for at, column in enumerate(self.columns):
+            if column.field == self.elastic:
+                left = width() - sum(cell_len(cell) + 2 for cell in cells) + 2
+                wide = min(self.widths[self.elastic], cell_len(cells[at]) + left)
+                if cell_len(texts[at]) > wide:
+                    cells[at] = set_cell_size(texts[at], max(0, wide - 1)) + "…"
+                else:
+                    cells[at] = set_cell_size(texts[at], wide)
+        return "  ".join(cells).rstrip()
 
     def write(self, fields: Record) -> None:
         whole = expand(fields)
@@ -128,11 +170,8 @@ class Stream:
             line = "\t".join(_exact(reach(whole, c.field)) for c in self.columns)
         else:
             if not self.begun:
-                _lines(
-                    [bold("  ".join(c.heading.ljust(self.widths[c.field]) for c in self.columns), sys.stdout)]
-                )
-            cells = (cell(c.field, reach(fields, c.field)).ljust(self.widths[c.field]) for c in self.columns)
-            line = "  ".join(cells).rstrip()
+                _lines([bold(self._row([column.heading for column in self.columns]), sys.stdout)])
+            line = self._row([cell(column.field, reach(fields, column.field)) for column in self.columns])
         self.begun = True
         _lines([line])
 

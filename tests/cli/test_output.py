@@ -197,3 +197,36 @@ def test_a_table_is_straight_whatever_it_holds(given, capsys):
     )
     lines = capsys.readouterr().out.splitlines()
     assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("wide", [40, 60, 80, 100, 120, 150, 200])
+def test_a_list_that_never_ends_fits_the_terminal(given, capsys, monkeypatch, wide):
+    """No line is wider than the terminal whatever comes, and cost and status are always there."""
+    from llmgw.cli.commands.request import TAIL, WIDTHS
+
+    monkeypatch.setenv("COLUMNS", str(wide))
+    stream = output.Stream(TAIL, WIDTHS, elastic="target")
+    row = {
+        "id": "req_6hc31cn3r0000",
+        "ended_at": "14:02:31",
+        "key": "laptop-of-anna",
+        "target": "openrouter/deepseek/deepseek-v3.2-exp-and-a-longer-name",
+        "tier": "premium",
+        "cache": "bypass",
+        "usage": {"input_tokens": 123_456, "output_tokens": 1_234},
+        "ttft_us": 420_000,
+        "latency_us": 4_200_000,
+        "cost_nanousd": 68_000,
+        "status": 200,
+    }
+    stream.write(row)
+    stream.write(row | {"key": "ci", "target": "echo/echo", "cost_nanousd": 12_345_678_901})
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert len(head) <= wide
+    for line, cost in zip(lines, ("$0.000068", "$12.35"), strict=True):
+        assert len(line) <= wide, line
+        assert line.endswith("200")
+        assert cost in line
+    assert ("TTFT" in head) is (wide >= 150)
+    assert ("IN" in head.split()) is (wide >= 120)
+    assert ("TIME" in head) is (wide >= 60)
