@@ -369,3 +369,40 @@ def test_a_demo_that_is_killed_leaves_nothing(llmgw: Program, tmp_path: Path) ->
     process.kill()
     process.communicate()
     until(lambda: not home.exists())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["watch", "-n", "1"],
+        ["watch", "-n", "1", "--json"],
+        ["top"],
+        ["top", "--json"],
+        ["status"],
+        ["logs"],
+        ["stop"],
+        ["run", "--budget", "1", "--", "true"],
+        ["request", "stop", "req_6hc31cn3r0000"],
+    ],
+)
+def test_without_a_gateway_all_say_the_same(llmgw: Program, words: list[str]) -> None:
+    """Whatever needs a running gateway ends with 3, and names the command that starts one in the same words."""
+    done = llmgw.run(*words)
+    assert done.code == 3, done.err
+    assert done.err.endswith("hint: start it with `llmgw serve`\n")
+
+
+def test_a_log_without_its_gateway_says_how_to_go_on(llmgw: Program) -> None:
+    """The end of the last log is shown, then what the other commands say."""
+    llmgw.run("serve", "--demo", "--port", "0")
+    llmgw.run("stop")
+    done = llmgw.run("logs")
+    assert (done.code, bool(done.out)) == (3, True)
+    assert done.err.endswith("hint: start it with `llmgw serve`\n")
+
+
+def test_a_gateway_that_ends_meanwhile_is_told(picture: Picture) -> None:
+    """The line of a pipe names what is wrong beside the figures that were."""
+    line = watching.line(picture, "down", "the gateway is not running")
+    assert line.startswith("down ")
+    assert line.endswith("the gateway is not running")

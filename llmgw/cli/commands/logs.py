@@ -18,7 +18,7 @@ from llmgw.cli.options import Format
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_moment
 from llmgw.desk.wire import rfc3339
-from llmgw.errors import NotFound, NotRunning
+from llmgw.errors import START, NotFound, NotRunning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -79,9 +79,7 @@ def command(
     if running and not running.log_file:
         raise NotFound("this gateway runs in the foreground and logs to its terminal")
     if not running and not path.exists():
-        raise NotRunning(
-            "the gateway is not running, and there is no log yet", hint="start it with `llmgw serve`"
-        )
+        raise NotRunning("the gateway is not running, and there is no log yet", hint=START)
     start = "" if since is None else rfc3339(parse_moment(since, time.time_ns()))
 
     def keep(line: Line) -> bool:
@@ -100,6 +98,7 @@ def command(
         output.rows([line._asdict() for line in found], COLUMNS, noun="lines", ident="message")
     if not running:
         notices.note("the gateway is not running; this is the end of its last log")
+        notices.hint(START)
         raise typer.Exit(NotRunning.exit_code)
 
 

@@ -13,7 +13,7 @@ from llmgw.cli import notices, output
 from llmgw.cli.options import bold
 from llmgw.domain.money import format_usd
 from llmgw.domain.spans import parse_span
-from llmgw.errors import GatewayError, NotRunning, TimedOut
+from llmgw.errors import START, GatewayError, NotRunning, TimedOut
 
 PLACE = "GATEWAY", 4
 ELSEWHERE = ("status",)
@@ -57,7 +57,7 @@ def command(
     if wait:
         raise TimedOut(f"the gateway was not up within {wait}", hint="`llmgw logs` may tell why")
     if state == "down":
-        notices.hint("start it with `llmgw serve`")
+        notices.hint(START)
     raise typer.Exit(NotRunning.exit_code if state == "down" else GatewayError.exit_code)
 
 
