@@ -253,4 +253,4 @@ def begin_low(call: Call, found: Route, options: Cascading) -> Route:
 def _suits(call: Call, gain: float, options: Cascading) -> bool:
     if gain > options.max_gain or (call.peek.tools and not options.tools):
         return False
-    return options.conversations or not call.dialect.glance(call.body, call.peek).history
+    return options.conversations or not call.glance.history
