@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct, structs
 
 from llmgw.desk.asking import Ask, Desk, Place
-from llmgw.desk.requests import EndRequest
 from llmgw.domain.killswitch import REQUEST, Kill, Mode
 from llmgw.errors import BadRequest
 from llmgw.storage.kills import Kills as Stored
@@ -64,6 +63,8 @@ class ThrowKill(Ask[KillView], frozen=True, kw_only=True):
         if not self.scope.startswith(REQUEST):
             Stored(desk.control).set(kill)
         elif self.mode is Mode.KILL:
+            from llmgw.desk.requests import EndRequest  # noqa: PLC0415  a switch is thrown without it
+
             EndRequest(id=self.scope.removeprefix(REQUEST), reason=self.reason).do(desk)
         else:
             raise BadRequest("a call under way can only be ended", hint="`llmgw request stop`", param="mode")
