@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 REACH = 31 * 24 * HOUR
 """How far back any figure reaches."""
 LAST = 2**63 - 1
+LONGEST = 24 * HOUR
+"""No call takes longer: what began before has ended."""
 
 Sums = dict[tuple[int, str], Counts]
 """Of one stretch, by dimension and declared route."""
@@ -59,9 +61,9 @@ _OF_ROWS = f"""SELECT started_at / :step * :step, dimension, coalesce(rule, ''),
     sum(coalesce(reason LIKE '{DOWNGRADED}%', 0)), sum(coalesce(reason LIKE '{ESCALATED}%', 0))
     FROM requests LEFT JOIN decisions ON request_id = requests.id
     WHERE {{}} GROUP BY 1, 2, 3 ORDER BY 1"""  # noqa: S608 (own words)
-# a plus keeps SQLite from reading all rows up to a number, where those since a moment are few
-_BEGAN = _OF_ROWS.format("started_at >= :since AND +seq <= :seq")
-_LATER = _OF_ROWS.format("+started_at >= :since AND +started_at < :until AND seq > :seq")
+# a plus keeps SQLite from reading all rows up to a number or behind it, where those of a time are few
+_BEGAN = _OF_ROWS.format("started_at >= :since AND started_at <= :now AND +seq <= :seq")
+_LATER = _OF_ROWS.format("started_at >= :since AND started_at < :until AND +seq > :seq")
 # of these the roll-ups do not tell all: the first index holds the few that took several attempts
 _SEVERAL = _OF_ROWS.format("attempts > 1 AND started_at >= :since AND seq > :seq AND seq <= :last")
 _DECIDED = _OF_ROWS.format(
@@ -129,14 +131,15 @@ class Histories:
         since = until - length
         self._look_apart(connection, now - REACH, last)
         self._learn_names(connection)
-        in_month = self._whole(connection, month.start_ns, month.end_ns, LAST, seq, last)
+        moment = LAST if wanted is None else now  # of a clock that was set back rows may lie ahead
+        in_month = self._whole(connection, month.start_ns, month.end_ns, LAST, seq, last, moment)
         told_month = self._lines(in_month)
-        in_day = self._whole(connection, day.start_ns, day.end_ns, LAST, seq, last)
+        in_day = self._whole(connection, day.start_ns, day.end_ns, LAST, seq, last, moment)
         told_today = self._lines(in_day)
         if step % BUCKET == 0:
-            stretches = self._whole(connection, since, until, step, seq, last)
+            stretches = self._whole(connection, since, until, step, seq, last, moment)
         else:
-            stretches = _stretches(connection, _BEGAN, step=step, since=since, seq=seq)
+            stretches = _stretches(connection, _BEGAN, step=step, since=since, now=moment, seq=seq)
         hour = now - HOUR - now % MINUTE + MINUTE
         return Past(
             seq=seq,
@@ -148,8 +151,8 @@ class Histories:
             last_month=_cost(
                 connection, bucket(Window.MONTH, month.start_ns - 1, zone).start_ns, month.start_ns
             ),
-            hour=tuple(connection.execute(_HOUR, {"since": lately(now), "seq": seq})),
-            spreads=_spreads(connection, hour, seq, self._names),
+            hour=tuple(connection.execute(_HOUR, {"since": lately(now), "now": moment, "seq": seq})),
+            spreads=_spreads(connection, hour, moment, seq, self._names),
             seen=tuple(seen_of(row) for row in _newest(connection, seq)),
         )
 
@@ -161,14 +164,18 @@ class Histories:
         step: Nanoseconds,
         seq: int,
         last: int,
+        moment: Nanoseconds,
     ) -> Iterator[tuple[Nanoseconds, Sums]]:
-        """Sums of whole quarters of an hour, in steps of some, as they were with the row ``seq``."""
+        """Sums of whole quarters of an hour, in steps of some, as they were with the row ``seq`` at a moment."""
+        if seq < last:  # what began after its quarter is none of it, and need not be taken off again
+            until = min(until, moment - moment % BUCKET + BUCKET)
         changes: dict[Nanoseconds, Sums] = defaultdict(dict)
         for (at, dimension, rule), counts in self._apart.items():
             if since <= at < until:
                 _add(changes[at // step * step], (dimension, rule), counts)
         if seq < last:
-            for at, later in _stretches(connection, _LATER, step=step, since=since, until=until, seq=seq):
+            began = max(since, moment - LONGEST)
+            for at, later in _stretches(connection, _LATER, step=step, since=began, until=until, seq=seq):
                 for kind, counts in later.items():
                     _add(changes[at], kind, Counts() - counts)
         for at, sums in _stretches(connection, _OF_ROLLUPS, step=step, since=since, until=until):
@@ -247,8 +254,9 @@ def last_by(database: Database, at: Nanoseconds) -> int:
     with troubles(database.path):
         reader, began = database.reader(), at - HOUR
         (last,) = reader.execute(
-            "SELECT max(seq) FROM requests WHERE started_at > ? AND started_at + latency_us * 1000 <= ?",
-            (began, at),
+            "SELECT max(seq) FROM requests WHERE started_at > ? AND started_at <= ? "
+            "AND started_at + latency_us * 1000 <= ?",
+            (began, at, at),
         ).fetchone()
         if last is None:
             sql = "SELECT min(seq) - 1 FROM requests WHERE started_at > ?"
@@ -264,7 +272,7 @@ _ROWS = (
 )
 _HOUR = (
     "SELECT started_at / 60000000000 * 60000000000, sum(coalesce(cost, 0)) FROM requests "
-    "WHERE started_at >= :since AND seq <= :seq GROUP BY 1"
+    "WHERE started_at >= :since AND started_at <= :now AND +seq <= :seq GROUP BY 1"
 )
 
 
@@ -280,13 +288,17 @@ def _class(value: str, low: int = 0, high: int = len(BOUNDS)) -> str:
 
 
 def _spreads(
-    connection: sqlite3.Connection, since: Nanoseconds, seq: int, names: dict[int, tuple[str, ...]]
+    connection: sqlite3.Connection,
+    since: Nanoseconds,
+    now: Nanoseconds,
+    seq: int,
+    names: dict[int, tuple[str, ...]],
 ) -> tuple[Spread, ...]:
     rows = connection.execute(
         f"SELECT started_at / {MINUTE} * {MINUTE}, dimension, {_class('latency_us')}, "  # noqa: S608 (own words)
         f"CASE WHEN ttft_us IS NULL THEN NULL ELSE {_class('ttft_us')} END, count(*) FROM requests "
-        "WHERE started_at >= ? AND +seq <= ? GROUP BY 1, 2, 3, 4",
-        (since, seq),
+        "WHERE started_at >= ? AND started_at <= ? AND +seq <= ? GROUP BY 1, 2, 3, 4",
+        (since, now, seq),
     )
     found: dict[tuple[int, str, str], tuple[dict[int, int], dict[int, int]]] = {}
     for began, dimension, latency, ttft, count in rows:
