@@ -68,6 +68,15 @@ class NotRunning(GatewayError):
     code, status, exit_code = "not_running", 503, 3
 
 
+START = "start it with `llmgw serve`"
+"""What helps where there is no gateway on this machine."""
+
+
+def not_running() -> NotRunning:
+    """What everybody says who needs a gateway on this machine and finds none."""
+    return NotRunning("the gateway is not running", hint=START)
+
+
 class Unauthenticated(GatewayError):
     code, status, exit_code = "invalid_key", 401, 4
 

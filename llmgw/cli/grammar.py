@@ -20,6 +20,19 @@ OTHER_WORDS = {
 """What other programs call our commands."""
 
 
+def _written(option: Any) -> Any:
+    """The option ``--help``, whose answer is written as every other is."""
+    if option is not None:
+        option.callback = _help
+    return option
+
+
+def _help(ctx: Any, _: Any, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        output.text(ctx.get_help())
+        ctx.exit()
+
+
 class Verb(TyperCommand):
     """A command that does something."""
 
@@ -41,6 +54,9 @@ class Verb(TyperCommand):
                 hint=f"{where}, or run it there",
             )
         return super().invoke(ctx)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _written(super().get_help_option(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         explain(self, ctx, formatter)
@@ -76,6 +92,9 @@ class Noun(TyperGroup):
         """Commands with one line of help each, by panel."""
         listed = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
         return {"Commands": [(name, first_line(command.help)) for name, command in listed if command]}
+
+    def get_help_option(self, ctx: Any) -> Any:
+        return _written(super().get_help_option(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         explain(self, ctx, formatter)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from llmgw.cli.options import colored, given
+from llmgw.cli.options import given, shown, styled
 
 RED, YELLOW, CYAN = "1;31", "1;33", "1;36"
 
@@ -44,10 +44,9 @@ def say(message: str) -> None:
 
 
 def _say(word: str, color: str, message: str) -> None:
-    label = f"\033[{color}m{word}:\033[0m" if colored(sys.stderr) else f"{word}:"
-    _write(f"{label} {message}")
+    _write(f"{styled(f'{word}:', color, sys.stderr)} {message}")
 
 
 def _write(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(shown(line) + "\n")
     sys.stderr.flush()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from llmgw.cli import options, reaching
 from llmgw.client.feed_live import Address, Live
-from llmgw.errors import NotRunning
+from llmgw.errors import not_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ def check_there() -> None:
 
     with reaching.gateway() as there:
         if there.ask(ShowStatus()).state == "down":
-            raise NotRunning("the gateway is not running", hint="start it with `llmgw serve`")
+            raise not_running()
 
 
 def live(window: str, past: Callable[[str], History] | None = None) -> Feed:

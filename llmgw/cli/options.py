@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from llmgw.domain.spelling import ESCAPED
+
 if TYPE_CHECKING:
     from llmgw.config.paths import Paths
+
+
+STYLES = ("0", "1", "31", "32", "33", "1;31", "1;33", "1;36")
+"""What we draw with, as a terminal calls it: plain, bold, red, green, amber, and bold red, amber and cyan."""
+MARK = 0xD800
+"""The first of the characters that stand for our styles until a text is written: halves, which no stored text can hold."""
+SHOWN = ESCAPED | {MARK + number: f"\033[{style}m" for number, style in enumerate(STYLES)}
 
 
 class Format(StrEnum):
@@ -70,7 +80,19 @@ def colored(stream: TextIO) -> bool:
 
 
 def bold(text: str, stream: TextIO) -> str:
-    return f"\033[1m{text}\033[0m" if colored(stream) else text
+    return styled(text, "1", stream)
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    """A text in one of ``STYLES``, for people; ``shown`` makes it what the terminal gets."""
+    if not colored(stream) or (stream is sys.stdout and given.output is not Format.TABLE):
+        return text
+    return f"{chr(MARK + STYLES.index(style))}{text}{chr(MARK)}"
+
+
+def shown(text: str) -> str:
+    """A text as it goes to a terminal: with our own styles, and none of the control characters that it holds."""
+    return text.translate(SHOWN)
 
 
 def _keep(param: typer.CallbackParam, value: Any) -> None:

@@ -1,5 +1,7 @@
 """Every answer of a command, as table, json, jsonl, csv or plain; the only writer of stdout.
 
+Whatever a value holds, no control character of it reaches the terminal: `_write` spells them out.
+
 Commands hand over plain dicts; what a value is follows from the end of its name:
 
     ``*_nanousd``  whole nano-dollars   json, csv: itself and ``*_usd`` as a decimal string; table: ``$0.0123``
@@ -22,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from llmgw.cli import notices
-from llmgw.cli.options import Format, bold, colored, given
+from llmgw.cli.options import Format, bold, given, shown
 from llmgw.desk import wire
 from llmgw.desk.wire import expand
 from llmgw.domain import spelling
@@ -33,6 +35,8 @@ SCHEMA = 1
 COMPACT = 100
 """Terminals narrower than this see no ``wide`` columns."""
 UNBOUNDED = 10_000
+NARROWEST, WIDEST = 8, 40
+"""Cells of the elastic column of a list that never ends."""
 
 Record = Mapping[str, Any]
 
@@ -98,20 +102,60 @@ def record(fields: Record, *, ident: str = "name", text: str | None = None) -> N
         _lines([text])
     else:
         listed = _selected(whole if given.fields else fields)
-        shown = {name: cell(name, value) for name, value in _flat(listed).items()}
-        width = max(map(len, shown), default=0)
-        _lines(f"{bold(name.ljust(width), sys.stdout)}  {value}" for name, value in shown.items())
+        cells = {name: cell(name, value) for name, value in _flat(listed).items()}
+        width = max(map(len, cells), default=0)
+        _lines(f"{bold(name.ljust(width), sys.stdout)}  {value}" for name, value in cells.items())
 
 
 class Stream:
     """A list that never ends: each record is written as it comes, one a line (json means jsonl here)."""
 
-    def __init__(self, columns: Sequence[Column], widths: Mapping[str, int], *, ident: str = "id") -> None:
-        """``widths`` are the least widths of columns, as nothing is known of records to come."""
+    def __init__(
+        self, columns: Sequence[Column], widths: Mapping[str, int], *, ident: str = "id", elastic: str = ""
+    ) -> None:
+        """``widths`` are the least widths of columns, as nothing is known of records to come.
+
+        Where they do not fit the terminal, wide columns go from the right on, the cells of the ``elastic`` one are
+        cut, and then columns go from the left on: a wrapped row is no row.
+        """
         self.columns = _chosen(columns)
         self.widths = {c.field: max(len(c.heading), widths.get(c.field, 0)) for c in self.columns}
         self.ident = ident
+        self.elastic = elastic
         self.begun = False
+        if given.output is Format.TABLE and not given.fields:
+            self._fit()
+
+    def _fit(self) -> None:
+        def room() -> int:
+            return width() + 2 - sum(self.widths[column.field] + 2 for column in self.columns)
+
+        for column in [column for column in self.columns if column.wide][::-1]:
+            if room() < 0:
+                self.columns.remove(column)
+        if self.elastic in self.widths:
+            most = min(WIDEST, self.widths[self.elastic] + room())
+            self.widths[self.elastic] = max(NARROWEST, most)
+        while room() < 0 and len(self.columns) > 1:
+            self.columns.pop(0)
+
+    def _row(self, texts: Sequence[str]) -> str:
+        """A line of cells; what is longer than its column takes from the elastic one."""
+        from rich.cells import cell_len, set_cell_size
+
+        cells = [
+            set_cell_size(text, max(cell_len(text), self.widths[column.field]))
+            for text, column in zip(texts, self.columns, strict=True)
+        ]
+        for at, column in enumerate(self.columns):
+            if column.field == self.elastic:
+                left = width() - sum(cell_len(cell) + 2 for cell in cells) + 2
+                wide = min(self.widths[self.elastic], cell_len(cells[at]) + left)
+                if cell_len(texts[at]) > wide:
+                    cells[at] = set_cell_size(texts[at], max(0, wide - 1)) + "…"
+                else:
+                    cells[at] = set_cell_size(texts[at], wide)
+        return "  ".join(cells).rstrip()
 
     def write(self, fields: Record) -> None:
         whole = expand(fields)
@@ -126,11 +170,8 @@ class Stream:
             line = "\t".join(_exact(reach(whole, c.field)) for c in self.columns)
         else:
             if not self.begun:
-                _lines(
-                    [bold("  ".join(c.heading.ljust(self.widths[c.field]) for c in self.columns), sys.stdout)]
-                )
-            cells = (cell(c.field, reach(fields, c.field)).ljust(self.widths[c.field]) for c in self.columns)
-            line = "  ".join(cells).rstrip()
+                _lines([bold(self._row([column.heading for column in self.columns]), sys.stdout)])
+            line = self._row([cell(column.field, reach(fields, column.field)) for column in self.columns])
         self.begun = True
         _lines([line])
 
@@ -166,7 +207,8 @@ def cell(name: str, value: Any) -> str:
         return spelling.took(value)
     if isinstance(value, int):
         return f"{value:,}"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    words = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return spelling.printable(words)
 
 
 def width() -> int:
@@ -227,7 +269,7 @@ def _compact(value: Any) -> str:
 
 
 def _csv(found: Sequence[Record], columns: Sequence[Column]) -> None:
-    sys.stdout.write(_csv_text(found, columns, header=True))
+    _write(_csv_text(found, columns, header=True))
 
 
 def _csv_text(found: Sequence[Record], columns: Sequence[Column], *, header: bool) -> str:
@@ -245,8 +287,12 @@ def _csv_text(found: Sequence[Record], columns: Sequence[Column], *, header: boo
 
 def _lines(lines: Iterable[str]) -> None:
     for line in lines:
-        sys.stdout.write(line + "\n")
+        _write(line + "\n")
     sys.stdout.flush()
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(shown(text))
 
 
 def _fitting(found: Sequence[Record], columns: Sequence[Column]) -> Sequence[Column]:
@@ -310,17 +356,12 @@ def _folded(headings: Sequence[str], numbers: Sequence[bool], texts: Sequence[Se
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading, number in zip(headings, numbers, strict=True):
         table.add_column(heading, justify="right" if number else "left", overflow="fold")
     for row in texts:
         table.add_row(*map(Text, row))
     buffer = io.StringIO()
-    console = Console(
-        file=buffer,
-        width=width(),
-        color_system="standard" if colored(sys.stdout) else None,
-        legacy_windows=False,
-    )
-    console.print(table)
-    _lines(line.rstrip() for line in buffer.getvalue().splitlines())
+    Console(file=buffer, width=width(), color_system=None, legacy_windows=False).print(table)
+    head, *rest = (line.rstrip() for line in buffer.getvalue().splitlines())
+    _lines([bold(head, sys.stdout), *rest])

@@ -6,7 +6,7 @@ import sys
 from getpass import getpass
 
 from llmgw.cli import notices
-from llmgw.cli.options import given
+from llmgw.cli.options import given, shown
 from llmgw.errors import BadRequest
 
 
@@ -64,7 +64,7 @@ def _require(question: str, option: str) -> None:
 
 def _ask(question: str) -> str:
     """``input`` would write the question to stdout, which holds data only."""
-    sys.stderr.write(question)
+    sys.stderr.write(shown(question))
     sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:

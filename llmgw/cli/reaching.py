@@ -111,7 +111,7 @@ def offer() -> Offer:
     paths = options.paths()
     settings = effective_config(paths)
     found = survey(settings, paths)
-    for problem in found.problems:
+    for problem in (*found.problems, *found.lost):
         notices.warn(problem)
     book = load_prices(settings.prices, paths.prices)
     router, _ = router_options(settings, found.plan)
@@ -137,4 +137,5 @@ def _process() -> Process:
         pid=running.pid,
         version=running.version,
         started_at=running.started_at,
+        lost=running.lost,
     )

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 FORMAT = "{state}{today} today · {hit} cached · {burn}{left}"
 NAME = re.compile(r"\{(\w*)\}")
 SEPARATOR = " · "
-FRESH = 15 * 10**9
-"""Nanoseconds for which what the gateway wrote is good; it writes every few seconds while somebody reads."""
+FRESH, FRESH_UNREAD, UNREAD = 15 * 10**9, 75 * 10**9, 60 * 10**9
+"""Nanoseconds for which what the gateway wrote is good: it writes every few seconds while somebody reads, and once a
+minute where nobody has for as long as `UNREAD`."""
+QUARTER, SPENDING = 900 * 10**9, 300 * 10**9
+"""How long figures hold at most while the gateway is down: days and budgets begin on a quarter of an hour, and what an
+hour has cost goes down by itself."""
 
 
 def quick(words: Sequence[str]) -> bool:
@@ -51,13 +55,21 @@ def quick(words: Sequence[str]) -> bool:
         line = machine(found) if as_json else spell(found, given["--format"] or "")
     except GatewayError:
         return False  # it is asked again, and tells what is wrong in the words of every other command
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(spelling.printable(line) + "\n")
     return True
 
 
 def figures(paths: Paths) -> dict[str, Any]:
-    """What the line tells of this machine's gateway: what it wrote lately, else the ledger is asked."""
-    return _written(paths.glance) or _asked(paths)
+    """What the line tells of this machine's gateway: what lies ready, else the ledger is asked.
+
+    Of a gateway that is down it is kept for the next reader: nothing changes as long as the files do not.
+    """
+    found = _ready(paths)
+    if found is None:
+        found = _asked(paths)
+        if found["state"] == "down":
+            _keep(paths, found)
+    return found
 
 
 def machine(found: dict[str, Any]) -> str:
@@ -108,9 +120,11 @@ def _left(budget: dict[str, Any] | None) -> str:
     )
 
 
-def _written(path: Path) -> dict[str, Any] | None:
-    """What a gateway that is alive wrote lately, and by asking for it a reason to go on writing."""
+def _ready(paths: Paths) -> dict[str, Any] | None:
+    """What lies in the file, if it holds still; by reading it a gateway has a reason to go on writing."""
+    path = paths.glance
     try:
+        read_at = path.stat().st_mtime_ns
         content = path.read_bytes()
         os.utime(path)
     except FileNotFoundError:
@@ -121,13 +135,51 @@ def _written(path: Path) -> dict[str, Any] | None:
         return None
     try:
         told = json.loads(content or b"null")
-        if told is None or time.time_ns() - told["at"] > FRESH or not _alive(told["pid"]):
+        if told is None or not _holds(told, read_at, paths):
             return None
         figures: dict[str, Any] = told["glance"]
         fields(figures)
     except (ValueError, LookupError, TypeError, OverflowError):  # damaged, or of a gateway of another release
         return None
     return figures
+
+
+def _holds(told: dict[str, Any], read_at: int, paths: Paths) -> bool:
+    now = time.time_ns()
+    if "until" in told:
+        return bool(told["at"] <= now < told["until"] and told["seen"] == _seen(paths))
+    fresh = FRESH if now - read_at <= UNREAD else FRESH_UNREAD
+    return now - told["at"] <= fresh and _alive(told["pid"])
+
+
+def _seen(paths: Paths) -> list[Any]:
+    """What the figures of a gateway that is down hang on: its files as they are, and where days begin."""
+    seen: list[Any] = [os.environ.get("TZ"), os.environ.get("LLMGW_SERVER_TIMEZONE")]
+    wal = paths.database.with_name(f"{paths.database.name}-wal")
+    for path in (paths.database, wal, paths.config, paths.run):
+        try:
+            found = path.stat()
+        except OSError:
+            seen.append(None)
+        else:
+            seen.append([found.st_ino, found.st_size, found.st_mtime_ns])
+    return seen
+
+
+def _keep(paths: Paths, found: dict[str, Any]) -> None:
+    """Leave figures for whoever reads next."""
+    from llmgw.config.private import write_private
+
+    now = time.time_ns()
+    until = (now // QUARTER + 1) * QUARTER
+    if found["burn_per_hour_nanousd"]:
+        until = min(until, now + SPENDING)
+    told = {"at": now, "until": until, "seen": _seen(paths), "glance": found}
+    try:
+        if paths.glance.exists():
+            write_private(paths.glance, json.dumps(told))
+    except OSError:
+        return  # it is read again the next time
 
 
 def _asked(paths: Paths) -> dict[str, Any]:

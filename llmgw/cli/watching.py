@@ -76,6 +76,7 @@ def line(picture: Picture, state: str, words: str = "", *, plain: bool = False) 
         f"p95 {spelling.took(percentile(spreads, 0.95, ttft=False))}",
         f"err {spelling.percent(_part(counts.errors, counts.requests))}",
         *(f"KILL {kill.mode} {kill.scope}" for kill in picture.standing.kills or ()),
+        words,
     )
     return "  ".join(filter(None, cells))
 

@@ -12,7 +12,7 @@ import msgspec
 from llmgw.client.feed import Feed, State
 from llmgw.client.remote import check_address, error_of, unreachable
 from llmgw.domain.pulse import Beat
-from llmgw.errors import GatewayError, NotRunning
+from llmgw.errors import GatewayError, NotRunning, not_running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -109,7 +109,7 @@ class Live(Feed):
         """The data of server-sent events; GatewayError where there are none."""
         address = await asyncio.to_thread(self._find)
         if address is None:
-            raise NotRunning("the gateway is not running", hint="`llmgw serve` starts it")
+            raise not_running()
         near = check_address(address.url, insecure=self._insecure)
         timeout = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
         proxies = {"http://": None, "https://": None} if near else None

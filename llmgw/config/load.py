@@ -30,6 +30,7 @@ def effective_config(
     environ: Mapping[str, str] = os.environ,
     *,
     secrets: bool = True,
+    text: str | None = None,
 ) -> Settings:
     """Everything the operator declared; ConfigInvalid says which option is wrong, and where it stands.
 
@@ -45,7 +46,8 @@ def effective_config(
         if value != {}:
             origins[dotted(option)] = origin
 
-    text = read_file(paths)
+    planned = text is not None
+    text = text if planned else read_file(paths)
     if text is not None:
         document = parse_file(text, paths.config)
         if not secrets:
@@ -57,7 +59,7 @@ def effective_config(
 
         for option, value in leaves(document, where, environ):
             put(option, value, where(option))
-        notes += _exposed(paths.config, document)
+        notes += () if planned else _exposed(paths.config, document)
     for option, raw, name in environment.variables(environ, providers=_names(values)):
         origin = f"the variable {name}"
         put(option, from_text(raw, type_at(option, origin), option, origin), f"${name}")

@@ -87,6 +87,8 @@ class Process(Struct, frozen=True, kw_only=True):
     pid: int | None = None
     version: str | None = None
     started_at: int | None = None
+    lost: tuple[str, ...] = ()
+    """In words, which names of its configuration lead nowhere."""
 
 
 class Desk:

@@ -7,12 +7,16 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Struct, structs
 
 from llmgw.desk.asking import Ask, Desk, Place
-from llmgw.domain.killswitch import Kill, Mode
+from llmgw.domain.killswitch import REQUEST, Kill, Mode
+from llmgw.errors import BadRequest
 from llmgw.storage.kills import Kills as Stored
 
 KillScope = Annotated[
     str,
-    Meta(description="a scope, or `paid`: whatever costs money", examples=["all", "paid", "key:ci"]),
+    Meta(
+        description="a scope, `paid`: whatever costs money, or `request:ID`: one call under way",
+        examples=["all", "paid", "key:ci"],
+    ),
 ]
 
 
@@ -43,7 +47,10 @@ class ListKills(Ask[Kills], frozen=True, kw_only=True):
 
 
 class ThrowKill(Ask[KillView], frozen=True, kw_only=True):
-    """Throw the switch of a scope, in place of the one that is thrown there; with `kill` calls under way end too."""
+    """Throw the switch of a scope, in place of the one that is thrown there; with `kill` calls under way end too.
+
+    That of a single call, `request:ID`, ends it and is open again once that is done.
+    """
 
     at: ClassVar = Place("POST", "/admin/kills")
     answer: ClassVar = KillView
@@ -53,7 +60,14 @@ class ThrowKill(Ask[KillView], frozen=True, kw_only=True):
 
     def do(self, desk: Desk) -> KillView:
         kill = Kill(scope=self.scope, mode=self.mode, reason=self.reason, by=desk.by, at=desk.clock.now())
-        Stored(desk.control).set(kill)
+        if not self.scope.startswith(REQUEST):
+            Stored(desk.control).set(kill)
+        elif self.mode is Mode.KILL:
+            from llmgw.desk.requests import EndRequest  # noqa: PLC0415  a switch is thrown without it
+
+            EndRequest(id=self.scope.removeprefix(REQUEST), reason=self.reason).do(desk)
+        else:
+            raise BadRequest("a call under way can only be ended", hint="`llmgw request stop`", param="mode")
         return view(kill)
 
 

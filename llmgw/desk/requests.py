@@ -14,7 +14,7 @@ from llmgw.desk.asking import Ask, Desk, Place
 from llmgw.desk.wire import nanoseconds
 from llmgw.domain.killswitch import REQUEST, Kill, Mode
 from llmgw.domain.ledger import AttemptState, CacheVerdict, RequestRow, read_id, show_id
-from llmgw.errors import BadRequest, Conflict, NotRunning
+from llmgw.errors import BadRequest, Conflict, not_running
 from llmgw.storage.kills import Kills
 from llmgw.storage.requests import AttemptRow, Filter
 from llmgw.storage.requests import Requests as Stored
@@ -194,7 +194,7 @@ class EndRequest(Ask[Done], frozen=True, kw_only=True):
         if stored.ended(number):
             raise Conflict(f"{show_id(number)} has ended already", hint=f"`llmgw request show {self.id}`")
         if desk.process().pid is None:
-            raise NotRunning("the gateway is not running", hint="`llmgw serve` starts it")
+            raise not_running()
         at = desk.clock.now()
         kills.set(Kill(scope=scope, mode=Mode.KILL, reason=self.reason, by=desk.by, at=at))
         try:

@@ -64,6 +64,9 @@ class Status(Struct, frozen=True, kw_only=True):
     cache: Cached
     headroom: tuple[HeadroomView, ...]
     failing: tuple[FailingView, ...]
+    lost: Annotated[
+        tuple[str, ...], Meta(description="in words, which names of the configuration lead nowhere")
+    ] = ()
 
 
 class ShowStatus(Ask[Status], frozen=True, kw_only=True):
@@ -88,6 +91,7 @@ class ShowStatus(Ask[Status], frozen=True, kw_only=True):
             timezone=desk.zone().key,
             headroom=headrooms(desk),
             failing=failing(desk),
+            lost=process.lost,
             kills=tuple(map(view, Kills(desk.control).list())) if stored else (),
             **_figures(*_read(desk, now)) if stored else _figures([], 0),
         )

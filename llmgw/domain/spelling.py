@@ -4,6 +4,7 @@
     counts     `count` 1,204   `tokens` 1.2k   `rate` 12.4/s   `percent` 49 %   `size` 41 MB
     time       `took` 420 ms   `lasting` 3 h 12 m   `relative` in 14 h   `uptime` 3d 04h   `clock` 14:02:31   `day_clock`
     pictures   `bar` ▓▓▓░░   `sparkline` ▁▂▃▅▆▇█   `trend` ▲ ▼ ·   each also in plain ASCII
+    words      `printable` of somebody else, with nothing in them that a terminal would obey
 
 Pure text without colour. None is unknown or absent, and a dash everywhere.
 """
@@ -29,8 +30,17 @@ MONEY = "money"
 """`budget.Unit.MONEY`, without whose module the status line does."""
 HIGH = 0.8
 """From this part of a ceiling on it is marked: amber, and with a `!`."""
+OBEYED = (*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+"""What a terminal acts upon instead of showing it, blanks and ends of lines aside; also what turns the order of text."""
+ESCAPED = {code: f"\\u{code:04x}" for code in OBEYED}
+"""As JSON writes them, so that a text stays what it is inside JSON."""
 STEPS = " ▁▂▃▄▅▆▇█"
 PLAIN_STEPS = " .:-=+*#@"
+
+
+def printable(words: str) -> str:
+    """Words as a terminal may have them."""
+    return words.translate(ESCAPED)
 
 
 def usd(nano: NanoUSD | None) -> str:

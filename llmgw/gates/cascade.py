@@ -13,14 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from llmgw.domain.route import Route, Tier, Verdict
+from llmgw.domain.route import ESCALATED, Route, Tier, Verdict
 from llmgw.errors import GatewayError
 from llmgw.gates.course import RANK
 from llmgw.gates.dispatch import stop_of
-from llmgw.gates.holding import Begun, hold_plain, hold_stream, pass_kept, settle_unseen
+from llmgw.gates.holding import (
+    Begun,
+    hold_plain,
+    hold_stream,
+    left_to_hold,
+    pass_kept,
+    settle_unseen,
+)
 from llmgw.gates.keepalive import KeepAlive
 from llmgw.gates.outcomes import note
-from llmgw.gates.settle import record
+from llmgw.gates.settle import record, settle_broken
 from llmgw.gates.tiering import order
 from llmgw.gates.verifying import verify
 from llmgw.rules.verifying.checks import Finding, begin
@@ -28,6 +35,8 @@ from llmgw.rules.verifying.wish import Wish, wish_of
 from llmgw.storage.decisions import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from llmgw.domain.money import NanoUSD
     from llmgw.domain.route import Decision, Target
     from llmgw.gates.course import Course
@@ -93,6 +102,31 @@ class Trial:
         if call.peek.stream and call.keepalive is None:
             call.keepalive = KeepAlive(call)
 
+    async def wait(
+        self,
+        gateway: Gateway,
+        call: Call,
+        attempt: Attempt,
+        crossing: Exchange,
+        sending: Coroutine[Any, Any, Answer],
+    ) -> Answer | None:
+        """What is sent back; None where a stream has not begun for as long as it may be held, and was ended."""
+        if not call.peek.stream:
+            return await sending
+        try:
+            async with asyncio.timeout(left_to_hold(gateway, attempt, self._options)):
+                return await sending
+        except TimeoutError:
+            crossing.begin()
+            self._silent(gateway, call, attempt, crossing)
+            return None
+
+    def _silent(self, gateway: Gateway, call: Call, attempt: Attempt, crossing: Exchange) -> None:
+        """Nothing has come for as long as an answer may be held: the attempt ends."""
+        words = f"silence: nothing within {self._options.hold / 1e9:g} s"
+        self.verdicts.append(Verdict(attempt.destination.target.name, False, (words,)))
+        settle_broken(gateway, call, attempt, crossing, 499, ESCALATED, sent=True, final=False)
+
     async def take(
         self, gateway: Gateway, call: Call, attempt: Attempt, answer: Answer, crossing: Exchange
     ) -> Answer | None:
@@ -101,6 +135,9 @@ class Trial:
             self.kept = await hold_plain(gateway, attempt, answer, crossing)
             return None
         held = await hold_stream(gateway, call, attempt, answer, crossing, self._options)
+        if held is None:
+            self._silent(gateway, call, attempt, crossing)
+            return None
         if not isinstance(held, Begun):
             self.kept = held
             return None
@@ -216,4 +253,4 @@ def begin_low(call: Call, found: Route, options: Cascading) -> Route:
 def _suits(call: Call, gain: float, options: Cascading) -> bool:
     if gain > options.max_gain or (call.peek.tools and not options.tools):
         return False
-    return options.conversations or not call.dialect.glance(call.body, call.peek).history
+    return options.conversations or not call.glance.history

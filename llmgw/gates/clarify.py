@@ -43,8 +43,7 @@ async def clarify(gateway: Gateway, call: Call) -> bool:
     """Whether the request was answered with a question; its row is written before."""
     if not call.vague:
         return False
-    glance = call.dialect.glance(call.body, call.peek)
-    words = WORDS.get(language(glance.last), WORDS[""])
+    words = WORDS.get(language(call.glance.last), WORDS[""])
     await record(gateway, call, 200, "")
     headers = own_headers(call)
     call.replied = call.finished = True

@@ -193,7 +193,11 @@ async def _ask(
 ) -> None:
     final = course.final and rival is None
     destination, stream = attempt.destination, call.peek.stream
-    answer = await gateway.send(destination, target_url(call, destination), headers, body, stream=stream)
+    trial = call.trial if call.trial is not None and call.trial.holds(course, destination.target) else None
+    sending = gateway.send(destination, target_url(call, destination), headers, body, stream=stream)
+    answer = await (sending if trial is None else trial.wait(gateway, call, attempt, crossing, sending))
+    if answer is None:
+        return
     try:
         if answer.status >= 300 or answer.status in NO_ANSWER:
             error = await refusal(call, destination, answer)
@@ -204,8 +208,8 @@ async def _ask(
             raise asyncio.CancelledError  # the transport loses one that meets an answer
         if rival is not None:
             answer = await rival.first(gateway, call, attempt, answer)
-        if call.trial is not None and call.trial.holds(course, destination.target):
-            passed = await call.trial.take(gateway, call, attempt, answer, crossing)
+        if trial is not None:
+            passed = await trial.take(gateway, call, attempt, answer, crossing)
             if passed is None:
                 return
             answer = passed

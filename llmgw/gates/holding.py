@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from llmgw.rules.verifying.options import Cascading
 
 
+Piece = asyncio.Future[bytes | None]
+"""The next bytes of an answer, None at its end, as they are waited for."""
+
+
 class Kept(NamedTuple):
     """A whole answer that nobody has seen, its attempt not settled yet; ``answer`` is the same in neutral words."""
 
@@ -44,14 +48,23 @@ class Begun(NamedTuple):
 
 
 class Replayed:
-    """An answer whose first pieces have been taken out and are put back; with no ``rest`` they are all there is."""
+    """An answer whose first pieces have been taken out and are put back; with no ``rest`` they are all there is.
 
-    __slots__ = ("_chunks", "_rest", "headers", "status")
+    ``coming`` is the piece after them, where it is waited for already.
+    """
+
+    __slots__ = ("_chunks", "_coming", "_rest", "headers", "status")
 
     def __init__(
-        self, chunks: list[bytes], status: int, headers: Headers, rest: Answer | None = None
+        self,
+        chunks: list[bytes],
+        status: int,
+        headers: Headers,
+        rest: Answer | None = None,
+        coming: Piece | None = None,
     ) -> None:
         self._chunks = list(reversed(chunks))
+        self._coming = coming
         self._rest = rest
         self.status = status
         self.headers = headers
@@ -59,16 +72,28 @@ class Replayed:
     async def chunk(self) -> bytes | None:
         if self._chunks:
             return self._chunks.pop()
+        if self._coming is not None:
+            coming, self._coming = self._coming, None
+            return await coming
         return None if self._rest is None else await self._rest.chunk()
 
     async def read(self) -> bytes:
-        first = b"".join(reversed(self._chunks))
-        self._chunks.clear()
-        return first if self._rest is None else first + await self._rest.read()
+        parts = []
+        while (chunk := await self.chunk()) is not None:
+            parts.append(chunk)
+        return b"".join(parts)
 
     async def close(self) -> None:
+        await _drop(self._coming)
         if self._rest is not None:
             await self._rest.close()
+
+
+async def _drop(coming: Piece | None) -> None:
+    """Wait for a piece no longer."""
+    if coming is not None:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
 
 
 async def hold_plain(gateway: Gateway, attempt: Attempt, answer: Answer, crossing: Exchange) -> Kept:
@@ -82,6 +107,92 @@ async def hold_plain(gateway: Gateway, attempt: Attempt, answer: Answer, crossin
     return Kept(attempt, crossing, reading, answer.status, answer.headers, [body], neutral)
 
 
+class _Held:
+    """What is held of a stream: its pieces, and what they say so far."""
+
+    __slots__ = (
+        "_answer",
+        "_call",
+        "_crossing",
+        "_first",
+        "_gateway",
+        "_growth",
+        "attempt",
+        "chunks",
+        "events",
+        "heard",
+        "parser",
+        "said",
+        "size",
+        "tools",
+    )
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        call: Call,
+        attempt: Attempt,
+        answer: Answer,
+        crossing: Exchange,
+        first: int,
+    ) -> None:
+        """``first`` tokens are enough for a look at the beginning, 0: it is looked at whole."""
+        self._answer = answer
+        self._call = call
+        self._crossing = crossing
+        self._first = first
+        self._gateway = gateway
+        self._growth = None if attempt.grow_at is None else Growth(gateway, call, attempt, crossing)
+        self.attempt = attempt
+        self.parser = attempt.destination.dialect.stream_parser()
+        self.chunks: list[bytes] = []
+        self.events: list[Event] = []
+        self.said: list[str] = []
+        self.tools: list[str] = []
+        self.size = 0
+        self.heard = False
+        """Whether anything has come that a caller would see, be it thought."""
+
+    async def take(self, chunk: bytes) -> None:
+        """One more piece; UpstreamFailed where the first one is of no stream."""
+        gateway, call, attempt, crossing = self._gateway, self._call, self.attempt, self._crossing
+        if not self.chunks:
+            if is_none(attempt, chunk, final=False):
+                await instead(gateway, call, attempt, self._answer, crossing, chunk, final=False)
+            attempt.first_byte = gateway.clock.tick()
+        if gateway.killswitch.look(gateway) or call.stopped is not None or call.finished:
+            await end_if_stopped(call)
+        crossing.feed(chunk)
+        self.chunks.append(chunk)
+        self.size += len(chunk)
+        if self._growth is not None:
+            self._growth.add(len(chunk))
+        events = self.parser.feed(chunk)
+        self.events += events
+        self.said += [event.text for event in events if isinstance(event, Delta) and event.kind == "text"]
+        self.tools += [event.name for event in events if isinstance(event, ToolCallStarted)]
+        self.heard = self.heard or any(isinstance(event, Delta | ToolCallStarted) for event in events)
+
+    @property
+    def enough(self) -> bool:
+        """Whether this will do for a look at its beginning, or is more than may be held."""
+        if self.size > LARGEST:
+            return True
+        return bool(self._first and (self.tools or estimate_tokens("".join(self.said)) >= self._first))
+
+    def whole(self) -> Kept:
+        """The stream, now that no more comes; UpstreamFailed where that is not all of it."""
+        crossing, answer = self._crossing, self._answer
+        crossing.finish()
+        reading = crossing.reading()
+        neutral = assemble([*self.events, *self.parser.close()])
+        if reading.error:
+            raise none_of(self.attempt, reading.error)
+        if not reading.whole or neutral is None:
+            raise UpstreamFailed(f"{self.attempt.destination.upstream.name} cut its stream off")
+        return Kept(self.attempt, crossing, reading, answer.status, answer.headers, self.chunks, neutral)
+
+
 async def hold_stream(
     gateway: Gateway,
     call: Call,
@@ -89,49 +200,38 @@ async def hold_stream(
     answer: Answer,
     crossing: Exchange,
     options: Cascading,
-) -> Kept | Begun:
-    """A whole stream; or its beginning, where that is enough or more would take too long."""
+) -> Kept | Begun | None:
+    """A whole stream; its beginning, where that is enough or more would take too long; None where nothing came in time."""
     crossing.begin()
-    parser = attempt.destination.dialect.stream_parser()
-    growth = None if attempt.grow_at is None else Growth(gateway, call, attempt, crossing)
+    held = _Held(gateway, call, attempt, answer, crossing, options.first)
     clock = asyncio.get_running_loop().time
-    end = clock() + options.hold / 1e9
-    chunks: list[bytes] = []
-    events: list[Event] = []
-    said: list[str] = []
-    tools: list[str] = []
-    size = 0
-    while (chunk := await answer.chunk()) is not None:
-        if not chunks:
-            if is_none(attempt, chunk, final=False):
-                await instead(gateway, call, attempt, answer, crossing, chunk, final=False)
-            attempt.first_byte = gateway.clock.tick()
-        if gateway.killswitch.look(gateway) or call.stopped is not None or call.finished:
-            await end_if_stopped(call)
-        crossing.feed(chunk)
-        chunks.append(chunk)
-        size += len(chunk)
-        if growth is not None:
-            growth.add(len(chunk))
-        fresh = parser.feed(chunk)
-        events += fresh
-        said += [event.text for event in fresh if isinstance(event, Delta) and event.kind == "text"]
-        tools += [event.name for event in fresh if isinstance(event, ToolCallStarted)]
-        if crossing.ending:
-            continue
-        enough = options.first and (tools or estimate_tokens("".join(said)) >= options.first)
-        if enough or size > LARGEST or ((said or tools) and clock() > end):
-            begun = Replayed(chunks, answer.status, answer.headers, answer)
-            return Begun(begun, "".join(said), tools)
-    crossing.finish()
-    reading = crossing.reading()
-    neutral = assemble([*events, *parser.close()])
-    if reading.error or not reading.whole or neutral is None:
-        name = attempt.destination.upstream.name
-        raise (
-            none_of(attempt, reading.error) if reading.error else UpstreamFailed(f"{name} cut its stream off")
-        )
-    return Kept(attempt, crossing, reading, answer.status, answer.headers, chunks, neutral)
+    end = clock() + left_to_hold(gateway, attempt, options)
+    coming: Piece | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(answer.chunk())
+            await asyncio.wait((coming,), timeout=max(0, end - clock()))
+            if coming.done():
+                chunk, coming = coming.result(), None
+                if chunk is None:
+                    break
+                await held.take(chunk)
+            elif crossing.ending:
+                break
+            if not crossing.ending and ((enough := held.enough) or clock() >= end):
+                if not (held.heard or enough):
+                    return None
+                begun = Replayed(held.chunks, answer.status, answer.headers, answer, coming)
+                coming = None
+                return Begun(begun, "".join(held.said), held.tools)
+    finally:
+        await _drop(coming)
+    return held.whole()
+
+
+def left_to_hold(gateway: Gateway, attempt: Attempt, options: Cascading) -> float:
+    """Seconds that a streamed answer may still be held back."""
+    return (options.hold - (gateway.clock.tick() - attempt.sent_at)) / 1e9
 
 
 def settle_unseen(

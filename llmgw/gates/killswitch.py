@@ -75,7 +75,8 @@ class KillSwitch:
             self.recent.clear()  # or what tripped it would trip it again at once
         self.thrown = thrown
         for call, task in self.running.items():
-            if not (call.finished or call.stopped) and (kill := self._ends(gateway, call)):
+            # one that is recorded has its whole answer and is billed: its caller gets the rest of it
+            if not (call.finished or call.stopped or call.recorded) and (kill := self._ends(gateway, call)):
                 call.stopped = refusal(kill)
                 task.cancel()
         return True

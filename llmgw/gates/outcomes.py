@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from llmgw.errors import GatewayError, UpstreamFailed
-from llmgw.gates.habits import conversation_of
+from llmgw.gates.habits import LONGEST, conversation_of, number_of
 from llmgw.gates.tiering import RANK
 from llmgw.rules.tiering.hints import BROKEN, WEIGHTS, Hint
 from llmgw.storage.decisions import Outcome
@@ -16,7 +15,6 @@ from llmgw.storage.decisions import Outcome
 if TYPE_CHECKING:
     from llmgw.domain.route import Decision
     from llmgw.gates.state import Call, Gateway
-    from llmgw.providers.base import Glance
 
 log = logging.getLogger("llmgw.outcomes")
 
@@ -49,27 +47,24 @@ def listen(gateway: Gateway, call: Call) -> None:
         return
     hint, void = None, list[int]()
     if decision is not None:
-        glance = call.dialect.glance(call.body, call.peek)
         hint, void = hints.answered(
             call.key.id,
             decision.conversation,
-            _question(call, glance),
+            _question(call),
             call.id,
             RANK[tier],
             call.started,
             gateway.clock.tick(),
         )
-    elif hints.expects(call.key.id, call.started):
-        glance = call.dialect.glance(call.body, call.peek)
-        hint = hints.forced(conversation_of(call.key, glance), RANK[tier], call.started)
+    elif RANK[tier] and hints.expects(call.key.id, call.started):
+        hint = hints.forced(conversation_of(call.key, call.glance), RANK[tier], call.started)
     if hint is not None or void:
         tiering.spawn(_heard(gateway, hint, void))
 
 
-def _question(call: Call, glance: Glance) -> int:
+def _question(call: Call) -> int:
     """A number that is the same for the same last words after a conversation of the same length."""
-    asked = f"{call.peek.prompt_bytes}\0{glance.last}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(asked, digest_size=8).digest(), signed=True)
+    return number_of(str(call.peek.prompt_bytes), call.glance.last[-LONGEST:])
 
 
 async def _heard(gateway: Gateway, hint: Hint | None, void: list[int]) -> None:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from llmgw.gates.throttle import Throttle
     from llmgw.gates.tiering import Tiering
     from llmgw.gates.tracing import Traces
-    from llmgw.providers.base import Answer, CallerDialect, Peek
+    from llmgw.providers.base import Answer, CallerDialect, Glance, Peek
     from llmgw.providers.transport import Transport
     from llmgw.rules.buckets import Lease
     from llmgw.rules.reservations import Held
@@ -189,6 +189,7 @@ class Call:
     """One request on its way through the gates; each gate fills in what it decides."""
 
     __slots__ = (
+        "_glance",
         "_shown_id",
         "attempt",
         "attempts",
@@ -259,6 +260,7 @@ class Call:
         self.started = gateway.clock.tick()
         self.started_at = gateway.clock.now()
         self.id = gateway.next_id(self.started_at)
+        self._glance: Glance | None = None
         self._shown_id = ""
         self.surface = surface
         self.dialect = dialect
@@ -321,6 +323,13 @@ class Call:
         if not self._shown_id:
             self._shown_id = show_id(self.id)
         return self._shown_id
+
+    @property
+    def glance(self) -> Glance:
+        """What a router reads of the conversation; read once, as a long one takes milliseconds."""
+        if self._glance is None:
+            self._glance = self.dialect.glance(self.body, self.peek)
+        return self._glance
 
 
 def _combined(lines: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -117,7 +117,7 @@ class Tiering:
     async def route(self, gateway: Gateway, call: Call, found: Route) -> Route:
         """The route of a request of which ``found`` holds every target open to its key; sets ``call.decision``."""
         peek = call.peek
-        glance = call.dialect.glance(call.body, peek)
+        glance = call.glance
         tags = tuple(call.tags.split(",")) if call.tags else ()
         asked = Asked(peek.model, call.key, tags, peek.prompt_bytes // 4, peek.tools, glance.last)
         auto = self.auto(gateway.router, peek.model)

@@ -33,15 +33,26 @@ class Callers:
         self._most = most
         self._named: set[tuple[str, str, str, str]] = set()
 
+    @property
+    def full(self) -> bool:
+        """Whether nobody else will be told by name."""
+        return len(self._named) >= self._most
+
+    def names(self, tenant: str, user: str, key: str, tags: str) -> bool:
+        """Whether a caller is told by name; from now on, if there is room."""
+        caller = tenant, user, key, tags
+        if caller not in self._named:
+            if self.full:
+                return False
+            self._named.add(caller)
+        return True
+
     def fold(self, lines: Iterable[Line]) -> tuple[Line, ...]:
         """The lines, those of callers that are too many as one for each kind."""
         told: list[Line] = []
         rest: dict[Line, Counts] = {}
         for line in lines:
-            caller = line.tenant, line.user, line.key, line.tags
-            if caller not in self._named and len(self._named) < self._most:
-                self._named.add(caller)
-            if caller in self._named:
+            if self.names(line.tenant, line.user, line.key, line.tags):
                 told.append(line)
             else:
                 kind = replace(line, tenant=REST, user=REST, key=REST, tags=REST, counts=NOTHING)

@@ -24,6 +24,7 @@ from llmgw.providers.base import Provider, Upstream
 from llmgw.providers.registry import providers
 from llmgw.rules.planning import VIRTUAL, Offer, Plan
 from llmgw.service.discover import PATIENCE, discover, list_models
+from llmgw.service.naming import ECHO, declared_routes
 from llmgw.storage.secrets import find_credentials
 
 if TYPE_CHECKING:
@@ -38,19 +39,21 @@ if TYPE_CHECKING:
 GENERIC = "openai_compatible"
 """The kind of a provider that is known by nothing but its address."""
 
-ECHO = "echo"
-
 CHEAP_OUTPUT = 6_000_000_000
 """Nano-dollars per million output tokens below which a model counts as cheap when nobody has said."""
 
 
 class Survey(Struct, frozen=True):
-    """All that a start needs to know: upstreams, the plan, where credentials came from, and what is in the way."""
+    """All that a start needs to know: upstreams, the plan, where credentials came from, and in words what is wrong.
+
+    ``problems`` keep providers out, ``lost`` are names that lead nowhere.
+    """
 
     upstreams: tuple[Upstream, ...]
     plan: Plan
     sources: dict[str, str]
-    problems: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 class Assembly(Struct, frozen=True):
@@ -80,7 +83,8 @@ def survey(
     plan, missing = build_plan(
         settings, upstreams, load_prices(settings.prices, paths.prices), time.time_ns()
     )
-    return Survey(upstreams, plan, assembly.sources, (*findings.problems, *assembly.problems, *missing))
+    lost = (*missing, *declared_routes(settings, plan)[1])
+    return Survey(upstreams, plan, assembly.sources, (*findings.problems, *assembly.problems), lost)
 
 
 def _with_models(upstream: Upstream) -> Upstream:

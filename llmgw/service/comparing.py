@@ -63,7 +63,7 @@ def side(settings: Settings, paths: Paths) -> Side:
         tiers={tier: ", ".join(plan.tiers.get(tier, ())) for tier in Tier},
         names={name: ", ".join(target.name for target in route.targets) for name, route in routes.items()},
         prices={target.name: _words(price(target)) for target in targets},
-        problems=found.problems,
+        problems=(*found.problems, *found.lost),
     )
 
 

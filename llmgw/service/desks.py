@@ -33,6 +33,7 @@ def desks(gateway: Gateway, launch: Launch, running: Running) -> Callable[[str],
             pid=running.pid,
             version=running.version,
             started_at=running.started_at,
+            lost=launch.lost,
         )
 
     def open_desk(by: str) -> Desk:

@@ -235,6 +235,8 @@ def _credentials(scene: Scene) -> Iterator[Check]:
         yield Check("credentials", State.OK, f"{name} from {source}")
     for problem in found.problems:
         yield Check("credentials", State.WARNING, problem)
+    for problem in found.lost:
+        yield Check("routes", State.WARNING, problem, "`llmgw route list` shows what is in force")
     if [upstream.name for upstream in found.upstreams] == ["echo"]:
         hint = "`llmgw provider add openai`, or start Ollama"
         yield Check("credentials", State.WARNING, "no provider: the built-in echo answers", hint)

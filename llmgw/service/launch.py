@@ -59,6 +59,8 @@ class Launch(Struct, frozen=True, kw_only=True):
     otel: Otel = Otel()
     cache: Cache = Cache()
     router: Options = Options()
+    lost: tuple[str, ...] = ()
+    """In words, which names of the configuration lead nowhere."""
     simulated: bool = False
     """Whether nothing in it is real, which every screen says."""
     flags: dict[str, Any] = {}

@@ -72,6 +72,7 @@ def prepare(paths: Paths, flags: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK)
     }
     server = settings.server
     router, missing = router_options(settings, found.plan)
+    lost = (*found.lost, *missing)
     launch = Launch(
         database=str(paths.database),
         lock=str(paths.lock),
@@ -106,9 +107,10 @@ def prepare(paths: Paths, flags: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK)
         daily_budget=daily_budget(settings),
         wait_seconds=settings.budgets.wait_seconds,
         cache=settings.cache,
+        lost=lost,
         flags=given,
     )
-    return Prepared(launch, found.sources, settings.notes, (*found.problems, *missing))
+    return Prepared(launch, found.sources, settings.notes, (*found.problems, *lost))
 
 
 def resilience_of(settings: Settings) -> Resilient:
@@ -146,4 +148,4 @@ def loopback(host: str) -> bool:
 def _echo_alone(clock: Clock) -> Survey:
     upstreams = build_upstreams(Settings(), providers(), {}).upstreams
     plan, _ = build_plan(Settings(), upstreams, load_prices(), clock.now())
-    return Survey(upstreams, plan, {}, ())
+    return Survey(upstreams, plan, {})

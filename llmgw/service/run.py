@@ -364,6 +364,7 @@ def _describe(launch: Launch, listener: socket.socket, boot: str, token: str) ->
         log_file=launch.log_file,
         drain_seconds=launch.drain_seconds,
         flags=launch.flags,
+        lost=launch.lost,
         token=token,
     )
 

@@ -20,5 +20,7 @@ class Running(Struct, frozen=True, kw_only=True):
     log_file: str
     drain_seconds: float
     flags: dict[str, Any]
+    lost: tuple[str, ...] = ()
+    """In words, which names of its configuration lead nowhere."""
     token: str = ""
     """A key with admin rights for whoever may read the run file, until the gateway ends."""

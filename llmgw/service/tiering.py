@@ -5,21 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from llmgw.domain.money import NANO
 from llmgw.domain.route import Tier
 from llmgw.domain.spans import parse_span
 from llmgw.domain.usage import Usage
-from llmgw.errors import GatewayError
 from llmgw.gates.tiering import Tiering
-from llmgw.rules.planning import Plan, resolve
 from llmgw.rules.pricing import cost
-from llmgw.rules.tiering.conditions import Rule
 from llmgw.rules.tiering.dial import RECENT
 from llmgw.rules.tiering.learning import MOST
 from llmgw.rules.tiering.options import Options
 from llmgw.rules.verifying.options import Cascading, Shadowing
+from llmgw.service.naming import declared_routes, leads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,6 +26,7 @@ if TYPE_CHECKING:
     from llmgw.config.routing import Cascade, Shadow
     from llmgw.domain.route import Target
     from llmgw.providers.base import Upstream
+    from llmgw.rules.planning import Plan
     from llmgw.rules.tiering.likeness import Likeness
     from llmgw.storage.decisions import Decisions
 
@@ -40,26 +37,10 @@ USUAL = Usage(input_tokens=1000, output_tokens=300)
 """The request by whose cost tiers are compared."""
 
 
-def declared_routes(settings: Settings, plan: Plan) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
-    """The rules as the gateway takes them, and in words which of their names lead nowhere."""
-    problems: list[str] = []
-    rules = []
-    for number, rule in enumerate(settings.routes, 1):
-        kept = tuple(name for name in rule.to if name in Tier.__members__.values() or _leads(plan, name))
-        missing = [name for name in rule.to if name not in kept]
-        problems += [f"[[routes]] {number}: `{name}` is left out, nobody offers it" for name in missing]
-        if rule.to and not kept:
-            problems.append(f"[[routes]] {number} refuses what fits it: nobody is behind its `to`")
-            kept = rule.to
-        rules.append(msgspec.convert({**msgspec.to_builtins(rule), "to": kept}, Rule))
-    return tuple(rules), tuple(problems)
-
-
 def router_options(settings: Settings, plan: Plan) -> tuple[Options, tuple[str, ...]]:
-    """The options as the gateway takes them, and in words which names in them lead nowhere."""
+    """The options as the gateway takes them, and in words which names in them lead nowhere, those of rules aside."""
     router = settings.router
-    rules, missing = declared_routes(settings, plan)
-    problems = list(missing)
+    problems: list[str] = []
     classifier = _asked(plan, problems, "[router] classifier", router.classifier, "so the score decides")
     context = {tier: tokens for tier in Tier if (tokens := getattr(router.context, tier))}
     return Options(
@@ -71,7 +52,7 @@ def router_options(settings: Settings, plan: Plan) -> tuple[Options, tuple[str, 
         clarify=router.clarify,
         classifier=classifier,
         context=context,
-        rules=rules,
+        rules=declared_routes(settings, plan)[0],
         cascade=_cascade(router.cascade, plan, problems),
         shadow=_shadow(router.shadow, plan, problems),
     ), tuple(problems)
@@ -110,17 +91,10 @@ def _asked(plan: Plan, problems: list[str], option: str, name: str, otherwise: s
             problems.append(f"{option}: there is no local model, {otherwise}")
     elif name == "groq":
         name = GROQ
-    if name and not _leads(plan, name):
+    if name and not leads(plan, name):
         problems.append(f"{option}: nobody offers `{name}`, {otherwise}")
         name = ""
     return name
-
-
-def _leads(plan: Plan, name: str) -> bool:
-    try:
-        return bool(resolve(plan, name).targets)
-    except GatewayError:
-        return False
 
 
 def build_tiering(

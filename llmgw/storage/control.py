@@ -6,7 +6,6 @@ A key is random, so its SHA-256 is all that is kept; the key itself is shown onc
 from __future__ import annotations
 
 import re
-import secrets
 import sqlite3
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -34,7 +33,9 @@ _NAME = re.compile(r"[\w.@-]{1,64}")
 
 def generate_token() -> str:
     """``lgw_`` and 43 characters that carry 256 random bits."""
-    return "lgw_" + secrets.token_urlsafe(32)
+    from secrets import token_urlsafe  # noqa: PLC0415  takes longer to load than the status line may
+
+    return "lgw_" + token_urlsafe(32)
 
 
 def hash_token(token: str) -> bytes:

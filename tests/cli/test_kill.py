@@ -49,6 +49,30 @@ def test_with_the_gateway_up(llmgw):
     assert ask(url, key) == 200
 
 
+def test_one_call_is_ended_and_its_switch_with_it(llmgw):
+    """`request:ID` ends a call under way and leaves nothing behind; what has ended, or cannot be, is said so."""
+    started = llmgw.run("serve", "--demo", "--port", "0", "--json").json
+    body = {
+        "model": "echo/chunk_delay=100ms,tokens=500",
+        "stream": True,
+        "messages": [{"role": "user", "content": "hi"}],
+    }
+    headers = {"authorization": f"Bearer {started['key']}"}
+    with urlopen(
+        Request(f"{started['url']}/v1/chat/completions", json.dumps(body).encode(), headers), timeout=20
+    ) as answer:
+        scope = f"request:{answer.headers['x-llmgw-request-id']}"
+        done = llmgw.run("kill", "on", scope, "--reason", "enough")
+        assert (done.code, done.out) == (0, f"{scope[8:]} is ended\n")
+        assert "enough" in answer.read().decode()
+    assert llmgw.run("kill", "status", "--json").json["kills"] == []
+    again = llmgw.run("kill", "on", scope)
+    assert (again.code, llmgw.run("kill", "status", "--json").json["kills"]) == (8, [])
+    assert "has ended already" in again.err
+    assert llmgw.run("kill", "throttle", scope).code == 2
+    assert llmgw.run("kill", "on", "request:nonsense").code == 2
+
+
 def test_a_scope_has_one_switch(llmgw):
     """A second switch on a scope takes the first one's place; lifting one tells which others are on."""
     llmgw.run("key", "create", "ci")

@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import re
+import sys
 
 import pytest
 from support.program import Program
 
-from llmgw.cli import options, output
+from llmgw.cli import notices, options, output
 from llmgw.cli.output import Column
 from llmgw.errors import BadRequest
 
@@ -155,3 +157,76 @@ def test_colour_follows_the_conventions(tmp_path, environ, words, colored):
     result = program.run("key", "list", *words, **environ)
     assert ("\033[" in result.out) is colored
     assert ("\033[" in program.run(*words, "nonsense", **environ).err) is colored
+
+
+EVIL = "a\x1b[31m\x1b]0;title\x07\x9b2J\r\x7fb\u202ec"
+SPELLED = "a\\u001b[31m\\u001b]0;title\\u0007\\u009b2J\\u000d\\u007fb\\u202ec"
+
+
+@pytest.mark.parametrize("colour", list(options.When))
+@pytest.mark.parametrize("form", list(options.Format))
+def test_nothing_that_is_stored_commands_a_terminal(given, capsys, form, colour):
+    """Control characters of a value are spelled out in every format, and only there; JSON stays JSON."""
+    given.output, given.color = form, colour
+    rows = [{"name": EVIL, "cost_nanousd": 5, "tags": [EVIL], "note": f"one\n{EVIL}"}]
+    columns = [Column("name"), Column("tags"), Column("note")]
+    output.rows(rows, columns, noun="keys")
+    output.record(rows[0])
+    output.record(rows[0], text=f"{options.bold(EVIL, sys.stdout)} {EVIL}")
+    output.text(EVIL)
+    stream = output.Stream(columns, {}, ident="name")
+    stream.write(rows[0])
+    notices.error(EVIL, EVIL)
+    told = capsys.readouterr()
+    for text in (told.out, told.err):
+        own = re.sub(r"\x1b\[(0|1|1;31|1;36)m", "", text) if colour is options.When.ALWAYS else text
+        assert not set(own) & set("\x1b\x07\x9b\r\x7f\u202e")
+        assert "\x1b[31m" not in text
+        assert SPELLED in text
+    if form in {options.Format.JSON, options.Format.JSONL}:
+        first = json.JSONDecoder().raw_decode(told.out)[0]
+        assert first.get("keys", [first])[0]["name"] == EVIL
+
+
+def test_a_table_is_straight_whatever_it_holds(given, capsys):
+    """What is spelled out is as wide as it is drawn."""
+    output.rows(
+        [{"name": EVIL, "count": 1}, {"name": "b", "count": 2}],
+        [Column("name"), Column("count")],
+        noun="keys",
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("wide", [40, 60, 80, 100, 120, 150, 200])
+def test_a_list_that_never_ends_fits_the_terminal(given, capsys, monkeypatch, wide):
+    """No line is wider than the terminal whatever comes, and cost and status are always there."""
+    from llmgw.cli.commands.request import TAIL, WIDTHS
+
+    monkeypatch.setenv("COLUMNS", str(wide))
+    stream = output.Stream(TAIL, WIDTHS, elastic="target")
+    row = {
+        "id": "req_6hc31cn3r0000",
+        "ended_at": "14:02:31",
+        "key": "laptop-of-anna",
+        "target": "openrouter/deepseek/deepseek-v3.2-exp-and-a-longer-name",
+        "tier": "premium",
+        "cache": "bypass",
+        "usage": {"input_tokens": 123_456, "output_tokens": 1_234},
+        "ttft_us": 420_000,
+        "latency_us": 4_200_000,
+        "cost_nanousd": 68_000,
+        "status": 200,
+    }
+    stream.write(row)
+    stream.write(row | {"key": "ci", "target": "echo/echo", "cost_nanousd": 12_345_678_901})
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert len(head) <= wide
+    for line, cost in zip(lines, ("$0.000068", "$12.35"), strict=True):
+        assert len(line) <= wide, line
+        assert line.endswith("200")
+        assert cost in line
+    assert ("TTFT" in head) is (wide >= 150)
+    assert ("IN" in head.split()) is (wide >= 120)
+    assert ("TIME" in head) is (wide >= 60)

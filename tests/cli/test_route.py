@@ -263,3 +263,54 @@ def test_names_are_set_and_removed(own: Program) -> None:
     names = {row["name"] for row in own.run("route", "list", "--json").json["routes"]}
     assert not names & {"fast*", "gateway-cheap"}
     assert own.run("route", "remove", "fast*").code == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["route", "set", "gpt-x", "--to", "nowhere/none"], "there is no provider `nowhere`"),
+        (["route", "set", "gpt-x", "--to", "smal/tiny", "-n"], "did you mean `small/tiny`?"),
+        (["route", "set", "gpt-x", "--to", "small/tony"], "did you mean `small/tiny`?"),
+        (["route", "set", "gateway-cheap", "--to", "opnai/gpt-5"], "did you mean `openai/gpt-5`?"),
+        (["route", "set", "new", "--tag", "x", "--to", "locl"], "did you mean `local`?"),
+        (["route", "set", "1", "--to", "local,nowhere/none"], "[[routes]] 1"),
+        (["config", "set", "models.x.targets", "nowhere/none"], "`nowhere/none` is nobody's"),
+    ],
+)
+def test_a_target_that_nobody_has_is_not_written(llmgw: Program, words: list[str], told: str) -> None:
+    """Commands refuse it with the names that are nearest, and leave the file as it was."""
+    llmgw.home.mkdir()
+    (llmgw.home / "llmgw.toml").write_text(CONFIG)
+    done = llmgw.run(*words)
+    assert done.code == 5, done.err
+    assert told in done.err
+    assert (llmgw.home / "llmgw.toml").read_text() == CONFIG
+
+
+def test_a_target_that_is_not_in_use_yet_is_written_aloud(llmgw: Program) -> None:
+    """A provider that is known and has no credential yet may be named before it is there."""
+    llmgw.home.mkdir()
+    (llmgw.home / "llmgw.toml").write_text(CONFIG)
+    done = llmgw.run("route", "set", "gpt-x", "--to", "small/tiny,openai/gpt-5")
+    assert done.code == 0, done.err
+    assert "`openai/gpt-5` is left out, provider `openai` is not in use" in done.err
+    assert llmgw.run("config", "check").code == 0
+
+
+def test_a_target_that_vanished_is_told(llmgw: Program) -> None:
+    """The check of the file fails, doctor and the status of the gateway that started with it name the place."""
+    llmgw.home.mkdir()
+    routes = (
+        '[models.gone]\ntargets = ["nowhere/none"]\n[[routes]]\ntag = "x"\nto = ["none/at-all", "local"]\n'
+    )
+    (llmgw.home / "llmgw.toml").write_text(CONFIG + routes)
+    checked = llmgw.run("config", "check")
+    assert checked.code == 2
+    assert '[models."gone"]: `nowhere/none` is nobody\'s' in checked.err
+    assert "[[routes]] 2: `none/at-all` is nobody's" in checked.err
+    found = llmgw.run("doctor", "--json").json["checks"]
+    assert sum(check["check"] == "routes" and check["state"] == "warning" for check in found) == 2
+    assert llmgw.run("config", "set", "server.port", "0").code == 0, "what was wrong before is no hindrance"
+    assert llmgw.run("serve").code == 0
+    assert len(llmgw.run("status", "--json").json["lost"]) == 2
+    assert "`nowhere/none` is left out" in llmgw.run("status").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -22,6 +23,7 @@ from support.program import Program
 
 from llmgw.cli import watching
 from llmgw.rules.picture import Picture
+from llmgw.service import glancing
 
 WIDTHS = (40, 80, 100, 200)
 
@@ -210,6 +212,72 @@ def test_the_gateway_keeps_the_line_fresh(served: Any) -> None:
     assert not served.run("statusline").out.startswith("$7.00 today")
 
 
+def test_whoever_comes_back_reads_what_lies_ready(served: Any, llmgw: Program) -> None:
+    """While nobody reads, figures hold for longer than while somebody does: the gateway writes them once a minute."""
+    served.run("statusline")
+    until((served.home / "statusline").read_bytes)
+    told = json.loads((served.home / "statusline").read_text())
+    told["glance"]["today_nanousd"] = 7_000_000_000
+    told |= {"at": time.time_ns() - 60 * 10**9, "pid": os.getpid()}
+    llmgw.home.mkdir()
+    file = llmgw.home / "statusline"
+    file.write_text(json.dumps(told))
+    os.utime(file, (time.time() - 120, time.time() - 120))
+    assert llmgw.run("statusline").out.startswith("$7.00 today")
+    assert not llmgw.run("statusline").out.startswith("$7.00 today"), "it has been read just now"
+
+
+def test_a_gateway_that_is_down_is_read_of_once(llmgw: Program) -> None:
+    """Its ledger is not opened again as long as no file has changed, and at once where one has."""
+
+    def loaded() -> tuple[str, set[str]]:
+        words = [sys.executable, "-X", "importtime", "-m", "llmgw", "statusline"]
+        done = subprocess.run(words, env=llmgw.environ, capture_output=True, check=True, text=True)
+        return done.stdout, {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+    llmgw.run("budget", "set", "all", "5/day")
+    llmgw.run("statusline")  # makes the file, or has it made
+    first, again = loaded(), loaded()
+    assert first[0] == again[0]
+    assert first[0].startswith("llmgw down · $0.00 today")
+    assert "sqlite3" not in again[1]
+    assert (llmgw.home / "statusline").stat().st_mode & 0o777 == 0o600
+    llmgw.run("kill", "on")
+    assert "kill" in loaded()[0]
+    (llmgw.home / "llmgw.toml").write_text("")
+    assert "sqlite3" in loaded()[1]
+    file = llmgw.home / "statusline"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"until": time.time_ns()}))
+    assert "sqlite3" in loaded()[1], "a new quarter of an hour may be a new day"
+
+
+def test_a_line_that_nobody_reads_is_kept_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway goes on writing it, more seldom, and does not take its own writing for somebody's reading."""
+    monkeypatch.setattr(glancing, "EVERY_SECONDS_UNREAD", 1)
+    path, desks = tmp_path / "statusline", []
+
+    def written(where: Path, _: Any, asked: tuple[int, int]) -> None:
+        desks.append(asked)
+        where.write_text("new")
+        os.utime(where, ns=asked)
+
+    monkeypatch.setattr(glancing, "_write", written)
+    path.touch()
+    os.utime(path, (1, 1))
+
+    async def keep() -> None:
+        keeping = asyncio.create_task(glancing.keep_glance(path, lambda _: None))  # type: ignore[arg-type,return-value]
+        await asyncio.sleep(3.5)
+        assert path.stat().st_mtime == 1
+        keeping.cancel()
+
+    asyncio.run(keep())
+    assert 2 <= len(desks) <= 3
+    assert not path.exists()
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -369,3 +437,40 @@ def test_a_demo_that_is_killed_leaves_nothing(llmgw: Program, tmp_path: Path) ->
     process.kill()
     process.communicate()
     until(lambda: not home.exists())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["watch", "-n", "1"],
+        ["watch", "-n", "1", "--json"],
+        ["top"],
+        ["top", "--json"],
+        ["status"],
+        ["logs"],
+        ["stop"],
+        ["run", "--budget", "1", "--", "true"],
+        ["request", "stop", "req_6hc31cn3r0000"],
+    ],
+)
+def test_without_a_gateway_all_say_the_same(llmgw: Program, words: list[str]) -> None:
+    """Whatever needs a running gateway ends with 3, and names the command that starts one in the same words."""
+    done = llmgw.run(*words)
+    assert done.code == 3, done.err
+    assert done.err.endswith("hint: start it with `llmgw serve`\n")
+
+
+def test_a_log_without_its_gateway_says_how_to_go_on(llmgw: Program) -> None:
+    """The end of the last log is shown, then what the other commands say."""
+    llmgw.run("serve", "--demo", "--port", "0")
+    llmgw.run("stop")
+    done = llmgw.run("logs")
+    assert (done.code, bool(done.out)) == (3, True)
+    assert done.err.endswith("hint: start it with `llmgw serve`\n")
+
+
+def test_a_gateway_that_ends_meanwhile_is_told(picture: Picture) -> None:
+    """The line of a pipe names what is wrong beside the figures that were."""
+    line = watching.line(picture, "down", "the gateway is not running")
+    assert line.startswith("down ")
+    assert line.endswith("the gateway is not running")

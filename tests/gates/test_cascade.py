@@ -436,6 +436,50 @@ def test_nobody_waits_longer_than_the_hold(
         assert seen[-1] - seen[0] > 0.5
 
 
+@pytest.mark.parametrize("silence", [Behaviour(hang=True), Behaviour(hang_after=0)])
+def test_a_silent_model_is_not_waited_for_longer_than_the_hold(
+    silence: Behaviour, tmp_path: Path, fake_ollama: FakeOllama, fake_openai: FakeOpenAI
+) -> None:
+    """One that says nothing within `max_hold`, with or without headers, is ended and the dear model asked."""
+    options = Cascading(hold=300_000_000, samples=0)
+    with gateway_of(tmp_path, fake_ollama, fake_openai, options) as gateway:
+        fake_ollama.default = silence
+        fake_openai.behave(text=BETTER)
+        begun = time.monotonic()
+        reply = ask(gateway, stream=True)
+        assert time.monotonic() - begun < 2
+        assert "better" in reply.text
+        assert "silence" in reply.headers["x-llmgw-escalated"]
+        until(lambda: fake_ollama.cancelled == 1)
+        first, _ = gateway.attempts()
+        assert (first["status"], first["error"], first["estimated"]) == (499, "escalated", 1)
+        [[verdict]] = verdicts(gateway)
+        assert verdict["seen"] == ["silence: nothing within 0.3 s"]
+
+
+@pytest.mark.parametrize(
+    "silence",
+    [Behaviour(text=GOOD, hang_after=3), Behaviour(text=GOOD, thinking="Let me think. " * 9, hang_after=5)],
+)
+def test_a_model_that_falls_silent_flows_after_the_hold(
+    silence: Behaviour, tmp_path: Path, fake_ollama: FakeOllama, fake_openai: FakeOpenAI
+) -> None:
+    """What it has said or thought by then is the caller's, if nothing speaks against it, and nobody else is asked."""
+    options = Cascading(hold=300_000_000, samples=0)
+    with gateway_of(tmp_path, fake_ollama, fake_openai, options) as gateway:
+        fake_ollama.default = silence
+        body = {"model": "gateway-auto", "stream": True, "messages": [{"role": "user", "content": QUESTION}]}
+        url, begun = gateway.url + "/v1/chat/completions", time.monotonic()
+        with httpx.stream("POST", url, headers=gateway.auth, json=body) as reply:
+            first = next(part for part in reply.iter_raw() if b"capital" in part or b"think" in part)
+        assert time.monotonic() - begun < 2
+        assert first
+        until(gateway.requests)
+        [row] = gateway.requests()
+        assert (row["status"], row["tier"]) == (499, "local")
+    assert fake_openai.requests == []
+
+
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 @pytest.mark.parametrize("passes", [True, False])
 def test_the_connection_is_kept_alive(

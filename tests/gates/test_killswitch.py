@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -22,6 +24,7 @@ from llmgw.errors import BadRequest
 from llmgw.storage.database import Database
 from llmgw.storage.decisions import Decisions
 from llmgw.storage.kills import Kills
+from llmgw.storage.ledger import Ledger
 
 HI = [{"role": "user", "content": "hi"}]
 CHAT = {"model": "gpt-4o-mini", "messages": HI}
@@ -233,6 +236,33 @@ def test_an_error_never_follows_half_an_event(
     assert end == ""
     assert set(whole) <= {events[: events.index(b"\n\n")].decode()}
     assert '"code":"service_unavailable"' in error.replace(" ", "")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_is_written_down_is_delivered(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """A switch that is thrown while the row of a whole answer is being written comes too late: row and caller agree."""
+    settle, waiting = Ledger.settle, threading.Event()
+
+    def slowly(*args: Any, **fields: Any) -> asyncio.Future[None]:
+        async def later() -> None:
+            waiting.set()
+            await asyncio.sleep(0.6)
+            await settle(*args, **fields)
+
+        return asyncio.ensure_future(later())
+
+    monkeypatch.setattr(Ledger, "settle", slowly)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(ask, gateway, stream=stream)
+        assert waiting.wait(5)
+        throw(gateway, "all")
+        answer = running.result()
+    assert answer.status_code == 200
+    assert "service_unavailable" not in answer.text
+    assert answer.text.endswith("data: [DONE]\n\n") or not stream
+    assert [(row["status"], row["error"]) for row in gateway.requests()] == [(200, "")]
 
 
 STREAMS = 50

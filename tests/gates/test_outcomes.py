@@ -13,9 +13,15 @@ from support.fake_ollama import FakeOllama
 from support.fake_openai import FakeOpenAI
 from support.gateway import RunningGateway, upstream
 
+from llmgw.domain.identity import Key
 from llmgw.domain.route import Tier
+from llmgw.gates.habits import conversation_of
+from llmgw.providers.base import Glance
+from llmgw.providers.dialects import openai_chat
+from llmgw.providers.dialects.glance import glance
 from llmgw.rules.tiering.conditions import Rule
 from llmgw.rules.tiering.options import Options
+from llmgw.rules.verifying.options import Cascading
 
 QUESTIONS = (
     "What is the boiling point of {} at normal pressure?",
@@ -197,3 +203,38 @@ def test_the_owner_says_what_is_learnt_from(
         time.sleep(0.2)
         assert [row["source"] for row in outcomes(gateway)] == sources
         assert (previewed(gateway, LIKE)["gain"] != before) is (learn == "feedback")
+
+
+@pytest.mark.parametrize("trial", [None, Cascading(samples=0)])
+def test_a_conversation_is_read_once(
+    tmp_path: Path, upstreams: list[Any], monkeypatch: pytest.MonkeyPatch, trial: Cascading | None
+) -> None:
+    """Deciding on a tier, trying a cheap one and learning from what the caller does share one reading of a long body."""
+    read = []
+
+    def counted(body: bytes, messages: Any) -> Glance:
+        read.append(len(body))
+        return glance(body, messages)
+
+    monkeypatch.setattr(openai_chat, "glance", counted)
+    with RunningGateway(tmp_path, upstreams, router=Options(cascade=trial)) as gateway:
+        for _ in range(2):  # the second time it is asked again, which counts against the first answer
+            ask(gateway, LIKE, tag="")
+        eventually(lambda: len(outcomes(gateway)) >= 1)
+        ask(gateway, LIKE, tag="", model="llama3.2")
+    assert len(read) == 2, "a named model of the lowest tier tells nothing"
+
+
+def test_long_texts_are_told_apart_by_what_counts() -> None:
+    """A conversation has one number as long as its opening is the same, and another with another length or beginning."""
+    key, long = Key(id=1, name="a", hash=b""), "word " * 100_000
+
+    def number(first: str, last: str = "x") -> int:
+        return conversation_of(key, Glance(last=last, first=first, instructions="", history=True))
+
+    assert number(long) == number(long, "y")
+    assert len({number(long), number(long + "!"), number("W" + long[1:]), number("")}) == 4
+    begun = time.perf_counter()
+    for _ in range(100):
+        number(long)
+    assert time.perf_counter() - begun < 0.1

@@ -13,6 +13,7 @@ from llmgw.domain.route import Tier
 from llmgw.rules.planning import Offer, Plan
 from llmgw.rules.tiering.options import Options
 from llmgw.rules.verifying.options import Cascading, Shadowing
+from llmgw.service.naming import declared_routes
 from llmgw.service.tiering import build_tiering, router_options
 
 PLAN = Plan(
@@ -46,8 +47,8 @@ def test_the_classifier_is_found_or_missed_in_words(said: str, plan: Plan, asked
 def test_rules_keep_what_leads_somewhere() -> None:
     """A name that nobody offers is left out; where all are, the rule stays and refuses rather than letting requests by."""
     rules = (RouteRule(key="a", to=("local", "nowhere/x")), RouteRule(key="b", to=("nowhere/x",)))
-    options, problems = router_options(Settings(routes=rules), PLAN)
-    assert [rule.to for rule in options.rules] == [("local",), ("nowhere/x",)]
+    kept, problems = declared_routes(Settings(routes=rules), PLAN)
+    assert [rule.to for rule in kept] == [("local",), ("nowhere/x",)]
     assert len(problems) == 3
 
 

@@ -144,6 +144,30 @@ def test_the_last_hour_is_not_looked_for_in_all_rows(ledger: tuple[Database, lis
     assert [plan for plan in plans if plan.endswith("requests USING INTEGER PRIMARY KEY (rowid<?)")] == []
 
 
+def test_an_earlier_moment_is_not_looked_for_in_all_that_came_after(
+    ledger: tuple[Database, list[RequestRow]],
+) -> None:
+    """What was told weeks ago is found among the rows of its own days, however many came later."""
+    database, rows = ledger
+    now = ended(rows[len(rows) // 8])
+    histories, asked = Histories(database, Callers()), list[str]()
+    histories.past("1h", ZoneInfo("UTC"), now, 1)  # what is read once for all moments
+    reader = database.reader()
+    reader.set_trace_callback(asked.append)
+    try:
+        histories.past("24h", ZoneInfo("UTC"), now, last_by(database, now))
+    finally:
+        reader.set_trace_callback(None)
+    questions = [
+        sql for sql in asked if "started_at" in sql and "attempts > 1 AND" not in sql and "+seq" in sql
+    ]
+    questions += [sql for sql in asked if "max(seq) FROM requests WHERE" in sql]
+    assert len(questions) == 6
+    for sql in questions:
+        plans = " ".join(str(step[3]) for step in reader.execute(f"EXPLAIN QUERY PLAN {sql}"))
+        assert "(started_at>? AND started_at<?)" in plans, plans
+
+
 def test_read_again(tmp_path: Path) -> None:
     """What was written since the last look is in the next one, also what only rows know."""
     rows = some_rows(AT, 300)

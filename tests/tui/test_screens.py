@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ from llmgw.domain.scope import parse_scope
 from llmgw.errors import NotFound
 from llmgw.rules.picture import HOUR
 from llmgw.tui.app import Dash
+from llmgw.tui.screens.request import KEPT, Request
+from llmgw.tui.widgets.drawing import fold
+from llmgw.tui.widgets.pane import Pane
 
 SCREENS = ("routing", "cache", "spend", "keys", "providers")
 SIZES = ((80, 24), (100, 30), (200, 50), (40, 10))
@@ -356,3 +359,35 @@ def test_spending_is_grouped_and_exported(tmp_path: Path):
         assert sum(int(row.split(",")[5]) for row in rows) == cost
 
     run(export, "spend", shots=tmp_path)
+
+
+def test_an_answer_under_way_is_kept_in_part() -> None:
+    """However much a call writes, its screen keeps the end of it."""
+
+    class Talking:
+        async def overhear(self, name: str) -> AsyncIterator[str]:
+            for number in range(500):
+                yield f"{number} " * 100
+            yield "the end"
+
+    screen = Request("req_1")
+    screen.repaint = lambda: None  # type: ignore[method-assign]
+    asyncio.run(screen._overhear(Talking()))  # type: ignore[arg-type]
+    assert len(screen.live) == KEPT
+    assert screen.live.endswith("499 the end")
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_nothing_that_is_shown_commands_the_terminal(plain: bool) -> None:
+    """A control character in a name or an answer is drawn as one sign, and lines stay as wide as their box."""
+
+    async def deed(app: Dash, pilot: Any) -> None:
+        page = next(each for each in app.screen.query(Pane) if each.content_size and type(each) is Pane)
+        page.show(lambda paper: fold("a\x1b]0;b\x9b2J\x7fc", paper.width))
+        await pilot.pause()
+        drawn = "".join(segment.text for segment in page._strips[0])
+        assert drawn.isprintable()
+        assert "a?]0;b?2J?c" in drawn.replace("\N{REPLACEMENT CHARACTER}", "?")
+        assert page._strips[0].cell_length == page.content_size.width
+
+    run(deed, "overview", plain=plain)

@@ -23,6 +23,9 @@ PLACE = "SETUP", 2
 
 app = typer.Typer()
 
+NAMING = ("providers", "models", "tiers", "routes")
+"""The tables that name targets, or say who has them."""
+
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Show what would change, change nothing.")]
 
 
@@ -151,7 +154,7 @@ def edit() -> None:
 
 @app.command()
 def check() -> None:
-    """Check llmgw.toml and the environment; exit 2 when something is wrong.
+    """Check llmgw.toml and the environment; exit 2 when something is wrong, as a target that nobody has.
 
     Also says what is set without an effect, and which targets no provider in use can serve.
 
@@ -160,12 +163,15 @@ def check() -> None:
       llmgw config check --json
     """
     from llmgw.service.assemble import survey
-    from llmgw.service.tiering import declared_routes
+    from llmgw.service.naming import strangers
 
     paths = options.paths()
     settings = _settings(paths)
     found = survey(settings, paths, look=False)
-    notes = [*settings.notes, *found.problems, *declared_routes(settings, found.plan)[1]]
+    if lost := strangers(settings, found.upstreams, found.plan):
+        words = "; ".join(f"{each.where}: `{each.name}` is nobody's, {each.why}" for each in lost)
+        raise ConfigInvalid(words, hint=lost[0].hint)
+    notes = [*settings.notes, *found.problems, *found.lost]
     where = (
         str(settings.path) if settings.path else "no llmgw.toml, which is fine: everything is at its default"
     )
@@ -234,9 +240,13 @@ def _rows(settings: Settings) -> list[dict[str, Any]]:
 
 
 def apply(change: Change, name: str, *, dry_run: bool, done: str = "set in") -> None:
-    """Save a change and say what it did; a gateway that is running still has the old value."""
+    """Save a change and say what it did; a gateway that is running still has the old value.
+
+    NotFound where it would name a target that nobody has.
+    """
     from llmgw.service import background
 
+    lost = _refuse_strangers(change)
     fields = {"option": name, "changed": bool(change.diff), "path": str(change.path)}
     if dry_run:
         output.record(
@@ -252,5 +262,28 @@ def apply(change: Change, name: str, *, dry_run: bool, done: str = "set in") -> 
     output.record(
         fields, ident="option", text=f"{name} is {done} {change.path}" if change.diff else "nothing changes"
     )
+    for problem in lost:
+        notices.warn(problem)
     if change.diff and background.find(options.paths()):
         notices.note("the running gateway takes it up with `llmgw restart`")
+
+
+def _refuse_strangers(change: Change) -> tuple[str, ...]:
+    """NotFound where a change writes a target that nobody has; in words, which names lead nowhere after it."""
+    from llmgw.config.load import effective_config
+    from llmgw.service.assemble import survey
+    from llmgw.service.naming import strangers, targets_of
+
+    paths = options.paths()
+    try:
+        before, after = (effective_config(paths, text=text) for text in (change.before, change.after))
+    except ConfigInvalid:  # by what the change does not touch; it may be on the way to mend that
+        return ()
+    if all(getattr(before, table) == getattr(after, table) for table in NAMING):
+        return ()
+    found = survey(after, paths)
+    known = {name for _, name in targets_of(before)}
+    for each in strangers(after, found.upstreams, found.plan):
+        if each.name not in known:
+            raise NotFound(f"{each.where}: `{each.name}` is nobody's, {each.why}", hint=each.hint)
+    return found.lost

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmgw.cli import notices, options, output
-from llmgw.cli.options import Format, colored, given
+from llmgw.cli.options import Format, given, styled
 
 if TYPE_CHECKING:
     from llmgw.service.diagnosing import Check
@@ -73,8 +73,7 @@ def command(
 
 def _line(check: Check) -> None:
     mark, color = MARKS[check.state]
-    shown = f"\033[{color}m{mark}\033[0m" if colored(sys.stdout) else mark
-    output.text(f"{shown} {check.name:<12} {check.message}")
+    output.text(f"{styled(mark, color, sys.stdout)} {check.name:<12} {check.message}")
     if check.hint and check.state != "ok":
         output.text(f"  {'':<12} {check.hint}")
 

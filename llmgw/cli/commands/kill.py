@@ -28,7 +28,7 @@ Scope = Annotated[
     str,
     typer.Argument(
         metavar="[SCOPE]",
-        help="all; paid: whatever costs money; or one tenant, user, key, tag, tier, provider or model, as key:NAME.",
+        help="all; paid: whatever costs money; or one tenant, user, key, tag, tier, provider or model, as key:NAME; request:ID: one call.",
     ),
 ]
 Reason = Annotated[str, typer.Option(help="Why; whoever is refused reads it.", metavar="TEXT")]
@@ -117,5 +117,7 @@ def _throw(scope: str, mode: Mode, reason: str) -> None:
         kind, _, name = scope.partition(":")
         if kind == "key" and not known_key(there, name):
             notices.warn(f"there is no key `{name}`; `llmgw key list` shows what there is")
-    text = f"{'everything' if scope == 'all' else scope}: {DOES[mode]}"
-    output.record(to_builtins(done), ident="scope", text=f"{text}; `llmgw kill off {scope}` lifts it")
+    text = f"{'everything' if scope == 'all' else scope}: {DOES[mode]}; `llmgw kill off {scope}` lifts it"
+    if kind == "request":
+        text = f"{name} is ended"
+    output.record(to_builtins(done), ident="scope", text=text)

@@ -18,7 +18,7 @@ from llmgw.cli.options import Format
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_moment
 from llmgw.desk.wire import rfc3339
-from llmgw.errors import NotFound, NotRunning
+from llmgw.errors import START, NotFound, NotRunning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -79,9 +79,7 @@ def command(
     if running and not running.log_file:
         raise NotFound("this gateway runs in the foreground and logs to its terminal")
     if not running and not path.exists():
-        raise NotRunning(
-            "the gateway is not running, and there is no log yet", hint="start it with `llmgw serve`"
-        )
+        raise NotRunning("the gateway is not running, and there is no log yet", hint=START)
     start = "" if since is None else rfc3339(parse_moment(since, time.time_ns()))
 
     def keep(line: Line) -> bool:
@@ -100,6 +98,7 @@ def command(
         output.rows([line._asdict() for line in found], COLUMNS, noun="lines", ident="message")
     if not running:
         notices.note("the gateway is not running; this is the end of its last log")
+        notices.hint(START)
         raise typer.Exit(NotRunning.exit_code)
 
 
@@ -113,9 +112,10 @@ def _show(lines: Iterable[Line], stream: output.Stream | None) -> None:
 
 def _colored(level: str) -> str:
     severity = SEVERITY.get(level, 50)
-    if severity < SEVERITY["warn"] or not options.colored(sys.stdout):
+    if severity < SEVERITY["warn"]:
         return level
-    return f"\033[{notices.RED if severity >= SEVERITY['error'] else notices.YELLOW}m{level}\033[0m"
+    color = notices.RED if severity >= SEVERITY["error"] else notices.YELLOW
+    return options.styled(level, color, sys.stdout)
 
 
 def parse(lines: Iterable[str]) -> Iterator[Line]:

@@ -286,7 +286,7 @@ def _in_use(paths: Paths) -> tuple[dict[str, Upstream], dict[str, str]]:
     from llmgw.service.assemble import survey
 
     found = survey(effective_config(paths), paths)
-    for problem in found.problems:
+    for problem in (*found.problems, *found.lost):
         notices.warn(problem)
     return {upstream.name: upstream for upstream in found.upstreams}, found.sources
 

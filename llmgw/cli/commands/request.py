@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from msgspec import to_builtins
 from msgspec.structs import replace
 
 from llmgw.cli import completing, options, output
+from llmgw.cli.options import Format
 from llmgw.cli.output import Column
 from llmgw.cli.ranges import parse_range
+from llmgw.cli.zones import read_zone
 from llmgw.desk.requests import ListRequests, Sort
 from llmgw.desk.wire import moment, rfc3339
+from llmgw.domain import spelling
 from llmgw.domain.money import parse_usd
 from llmgw.errors import BadRequest
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 PLACE = "WATCH", 4
 ELSEWHERE = ("list", "show", "stop", "tail")
@@ -26,7 +32,7 @@ POLL_SECONDS, POLL_SECONDS_ELSEWHERE = 0.2, 1.0
 MOST = 1000
 """Requests that are shown at a time while they come in."""
 WIDTHS = {
-    "id": 17, "ended_at": 20, "key": 8, "target": 26, "tier": 7, "cache": 6, "usage.input_tokens": 7,
+    "id": 17, "ended_at": 10, "key": 8, "target": 26, "tier": 7, "cache": 6, "usage.input_tokens": 7,
     "usage.output_tokens": 6, "ttft_us": 8, "latency_us": 8, "cost_nanousd": 10,
 }  # fmt: skip
 COLUMNS = [
@@ -43,6 +49,11 @@ COLUMNS = [
     Column("cost_nanousd"),
     Column("status"),
 ]
+TAIL = [
+    column._replace(field="ended_at") if column.field == "started_at"
+    else column._replace(wide=column.wide or column.field.startswith("usage."))
+    for column in COLUMNS
+]  # fmt: skip
 
 
 Key = Annotated[
@@ -154,20 +165,28 @@ def tail(
     from llmgw.cli.reaching import gateway
 
     wanted = _wanted(key, model, provider, tier, tag, status, min_cost)
-    columns = [
-        column._replace(field="ended_at") if column.field == "started_at" else column for column in COLUMNS
-    ]
-    stream = output.Stream(columns, WIDTHS)
+    people = options.given.output is Format.TABLE and not options.given.utc
+    zone = read_zone(None) if people else None
+    stream = output.Stream(TAIL, WIDTHS, elastic="target")
     with gateway() as there:
         page = there.ask(replace(wanted, limit=max(last, 1)))
         found = page.requests[:last][::-1]
         while True:
             for row in found:
-                ended = rfc3339(row.started_at + row.latency_us * 1000)[:19] + "Z"
+                ended = _moment(row.started_at + row.latency_us * 1000, zone)
                 stream.write({**to_builtins(row), "ended_at": ended})
             time.sleep(POLL_SECONDS_ELSEWHERE if options.url() else POLL_SECONDS)
             page = there.ask(replace(wanted, after=page.cursor, limit=MOST))
             found = page.requests
+
+
+def _moment(ended: int, zone: ZoneInfo | None) -> str:
+    """When a request ended: for people the time of today, or the day; exact in UTC without a zone."""
+    if zone is None:
+        return rfc3339(ended)[:19] + "Z"
+    day = spelling.day_clock(ended, zone)[:10]
+    today = spelling.day_clock(time.time_ns(), zone)[:10]
+    return spelling.clock(ended, zone) if day == today else day
 
 
 def _wanted(

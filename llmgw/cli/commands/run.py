@@ -19,7 +19,7 @@ from llmgw.desk.budgets import RUN
 from llmgw.domain import amounts, spelling
 from llmgw.domain.budget import Budget, Unit, Window
 from llmgw.domain.scope import Scope, ScopeKind
-from llmgw.errors import BadRequest, BudgetExceeded, NotRunning
+from llmgw.errors import BadRequest, BudgetExceeded, not_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def command(
     check(limit)
     running = background.find(paths)
     if running is None:
-        raise NotRunning("the gateway is not running", hint="start it with `llmgw serve`")
+        raise not_running()
     allowed = tuple(models or effective_config(paths).keys.defaults.models)
     child, began = _Child(), time.time_ns()
     with local.control(paths) as control, child.signals():

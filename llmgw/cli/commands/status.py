@@ -13,7 +13,7 @@ from llmgw.cli import notices, output
 from llmgw.cli.options import bold
 from llmgw.domain.money import format_usd
 from llmgw.domain.spans import parse_span
-from llmgw.errors import GatewayError, NotRunning, TimedOut
+from llmgw.errors import START, GatewayError, NotRunning, TimedOut
 
 PLACE = "GATEWAY", 4
 ELSEWHERE = ("status",)
@@ -57,7 +57,7 @@ def command(
     if wait:
         raise TimedOut(f"the gateway was not up within {wait}", hint="`llmgw logs` may tell why")
     if state == "down":
-        notices.hint("start it with `llmgw serve`")
+        notices.hint(START)
     raise typer.Exit(NotRunning.exit_code if state == "down" else GatewayError.exit_code)
 
 
@@ -116,6 +116,7 @@ def _text(status: dict[str, Any]) -> str:
         f"  {'' if number else 'failing':<9} {_failing_line(each)}"
         for number, each in enumerate(status["failing"])
     ]
+    lines += [f"  {'' if number else 'nowhere':<9} {each}" for number, each in enumerate(status["lost"])]
     if cache["provider_cached_rate"]:
         lines.append(
             f"  cache     {cache['provider_cached_rate']:.0%} of today's input tokens read from providers' caches"

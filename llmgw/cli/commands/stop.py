@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from llmgw.cli import notices, options, output
-from llmgw.errors import NotRunning
+from llmgw.errors import not_running
 
 PLACE = "GATEWAY", 2
 
@@ -24,7 +24,7 @@ def command() -> None:
     paths = options.paths()
     running = background.find(paths)
     if running is None:
-        raise NotRunning("the gateway is not running", hint="start it with `llmgw serve`")
+        raise not_running()
     begun = time.monotonic()
     notices.detail(f"asking pid {running.pid} to stop")
     drained = background.stop(running, paths)

@@ -112,7 +112,7 @@ async def _draw(feed: Feed, picture: Picture, by: str, sort: Sort, limit: int) -
         head = f"llmgw top by {by}   window {picture.window}   {spelling.clock(picture.now, picture.zone)}{state}"
         rows = groups(picture, by, sort)[: min(limit, max(1, console.height - 3))]
         body = output.table(_drawn(rows, sort), _columns(by)) if rows else ["no requests yet"]
-        text = Text(f"{head}\n{body[0]}", style="bold", no_wrap=True, overflow="ellipsis")
+        text = Text(f"{spelling.printable(head)}\n{body[0]}", style="bold", no_wrap=True, overflow="ellipsis")
         return text.append("".join(f"\n{line}" for line in body[1:]), style="not bold")
 
     async def read() -> None:

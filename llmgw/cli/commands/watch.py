@@ -11,6 +11,7 @@ import typer
 
 from llmgw.cli import output, watching
 from llmgw.cli.options import Format, colored, given
+from llmgw.domain import spelling
 from llmgw.domain.spans import parse_span
 from llmgw.errors import BadRequest
 from llmgw.rules.picture import WINDOWS, Picture
@@ -97,7 +98,8 @@ async def _draw(picture: Picture, feed: Feed, pause: float, count: int | None) -
     console, plain = Console(color_system="auto" if colored(sys.stdout) else None), _plain()
 
     def drawn() -> Text:
-        head, *rest = watching.block(picture, feed.state.value, feed.words, console.width, plain=plain)
+        block = watching.block(picture, feed.state.value, feed.words, console.width, plain=plain)
+        head, *rest = map(spelling.printable, block)
         text = Text(head, style="bold" if feed.state.value == "live" else "bold yellow", no_wrap=True)
         for line in rest:
             text.append(

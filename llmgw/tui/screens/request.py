@@ -25,6 +25,10 @@ AGAIN_SECONDS = 1.0
 """How often a request that is under way is asked for."""
 
 
+KEPT = 20_000
+"""Characters of an answer under way that are kept, those at its end."""
+
+
 class Request(Frame):
     """One request, of which only the id is known at first."""
 
@@ -37,7 +41,7 @@ class Request(Frame):
         self.told = ""
         """What went wrong, where something did."""
         self.live = ""
-        """The text so far of a call that is under way."""
+        """The end of the text so far of a call that is under way, at most `KEPT` of it."""
 
     @property
     def crumbs(self) -> tuple[str, ...]:
@@ -116,7 +120,7 @@ class Request(Frame):
     async def _overhear(self, feed: Live) -> None:
         """Keep what the call writes; of one that has ended there is nothing."""
         async for piece in feed.overhear(self.request_id):
-            self.live += piece
+            self.live = (self.live + piece)[-KEPT:]
             self.repaint()
 
     def _ask(self) -> None:

@@ -11,6 +11,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from llmgw.domain import spelling
 from llmgw.tui.widgets.drawing import Paper
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from llmgw.tui.app import Dash
 
-PLAIN = str.maketrans(
+SHOWN = dict.fromkeys(spelling.OBEYED, "\N{REPLACEMENT CHARACTER}") | dict.fromkeys(map(ord, "\t\n"), " ")
+"""What stands for a character that a terminal would obey: no name and no answer says anything to it."""
+PLAIN = dict.fromkeys(SHOWN, "?") | str.maketrans(
     "\N{EN DASH}…\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}·→▸▾▴\N{MULTIPLICATION SIGN}↻●■▶",
     "-~>.>>v^xo*x>",
 )
@@ -66,11 +69,13 @@ class Pane(Widget):
             return
         width, ink = self.content_size.width, self.dash.ink
         lines = list(self._draw(self.paper))[: self.content_size.height]
-        strips = [Strip(line.render(ink)).adjust_cell_length(width) for line in lines]
-        if self.dash.plain:
-            strips = [
-                Strip(Segment(each.text.translate(PLAIN), each.style) for each in strip) for strip in strips
-            ]
+        signs = PLAIN if self.dash.plain else SHOWN
+        strips = [
+            Strip(
+                Segment(each.text.translate(signs), each.style) for each in line.render(ink)
+            ).adjust_cell_length(width)
+            for line in lines
+        ]
         blank = Strip.blank(width)
         pairs = enumerate(zip_longest(self._strips, strips, fillvalue=blank))
         changed = [_changed(y, old, new) for y, (old, new) in pairs if old != new]
