@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmgw.rules.similarity.lexicon import OPPOSED, OWNERS, PERSONS, PREFIXES, TOWARDS
+from llmgw.rules.similarity.lexicon import KIN, OWNERS, PERSONS, TENSES, TOWARDS, TURNS_OF_TIME
+from llmgw.rules.similarity.opposites import OPPOSED, PREFIXES
+from llmgw.rules.similarity.turn import stem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,8 @@ def veto(one: Turn, other: Turn) -> str:
         return "length"
     if one.code or other.code:
         return "code"
+    if one.pictures and other.pictures and one.pictures != other.pictures:
+        return "picture"  # answers are strewn with them, questions are about them
     return next((reason for reason, differ in _RULES if differ(one, other)), "")
 
 
@@ -94,6 +98,10 @@ def _order(one: Turn, other: Turn) -> bool:
     for mine, theirs in ((one.content, other.content), (one.tokens, other.tokens)):
         if mine != theirs and sorted(mine) == sorted(theirs):
             return True
+    if len(one.tokens) == len(other.tokens):
+        mine, theirs = _cast(one), _cast(other)
+        if mine != theirs and sorted(mine) == sorted(theirs):
+            return True
     for word in one.parts.keys() & other.parts.keys():
         mine_, theirs_ = one.parts[word], other.parts[word]
         if not (mine_ & theirs_) and (mine_ <= other.stems or theirs_ <= one.stems):
@@ -102,6 +110,38 @@ def _order(one: Turn, other: Turn) -> bool:
     return len(names) > 1 and (
         [each for each in one.content if each in names] != [each for each in other.content if each in names]
     )
+
+
+def _cast(turn: Turn) -> tuple[str, ...]:
+    """The turn's words in order, each person in one spelling: *I* and *me* are one, who acts is told by the place."""
+    return tuple(
+        PERSONS.get(token) or TENSES.get(token) or stem(token.removesuffix("'s")) for token in turn.tokens
+    )
+
+
+def _signs(one: Turn, other: Turn) -> bool:
+    """Whether both hold operators, and not the same: ``==`` against ``=``."""
+    return bool(one.signs and other.signs and one.signs != other.signs)
+
+
+def _tense(one: Turn, other: Turn) -> bool:
+    """Whether the same is asked of another time, or what may be is asked where the other asks what must be."""
+    mine, theirs = (
+        [word for word in each.content if word not in TENSES and word != "ago"] for each in (one, other)
+    )
+    questions = {one.question, other.question} - {"", "what"}  # *was* is a question in German only
+    if mine != theirs or len(questions) > 1 or any(each.startswith("how") for each in questions):
+        return False
+    pair = sorted((one.tense, other.tense))
+    return " ".join(pair) in TURNS_OF_TIME or ("ago" in one.words) != ("ago" in other.words)
+
+
+def _people(one: Turn, other: Turn) -> bool:
+    """Whether the same is asked about other people, or about somebody else and oneself."""
+    if one.words & KIN == other.words & KIN:
+        return False
+    kin = {stem(word) for word in KIN & (one.words | other.words)}
+    return set(one.content) - kin == set(other.content) - kin
 
 
 def _grammar(one: Turn, other: Turn) -> bool:
@@ -159,5 +199,8 @@ _RULES: tuple[tuple[str, Callable[[Turn, Turn], bool]], ...] = (
     ("order", _order),
     ("grammar", _grammar),
     ("exchange", _exchange),
+    ("sign", _signs),
+    ("tense", _tense),
+    ("person", _people),
 )
 """The cheapest first; the first that differs gives the reason."""
