@@ -61,6 +61,9 @@ DATA = {"image_url": {"url": "data:image/png;base64,xx"}}
         (asked(part("image", source={"type": "url", "url": "http://x"})), "remote"),
         (asked(part("file", file={"file_id": "file-1"})), "remote"),
         (asked(part("text", text="see https://x")), ""),
+        (asked(part("image_url", image_url={"url": "HTTPS://x/y.png"})), "remote"),
+        (asked(part("image_url", image_url={"url": " gs://x/y.png"})), "remote"),
+        (asked(enable_search=True), "enable_search"),
         (
             asked(part("tool_result", content=part("image", source={"type": "url", "url": "http://x"}))),
             "remote",
