@@ -92,6 +92,13 @@ regex that matches \\d+ | regex that matches \\d*
 A+ grade | A- grade
 how can I join the family plan | I would like to leave the family plan
 how do I merge two PDF files | can you help me split PDF files
+translate to french: the cat sleeps | translate to french: the cats sleep
+übersetze ins Englische: der Hund schläft | übersetze ins Englische: die Hunde schlafen
+how many letters are in banana | how many letters are in bananas
+these shoes are too big, can I get a smaller size | these shoes are too small, can I get a bigger size
+make a table with rows for months and columns for cities | make a table with columns for months and rows for cities
+darf ich in der Probezeit krank sein | darf ich nach der Probezeit krank sein
+is it a and b | is it a or b
 do all birds fly | do no birds fly
 only adults may enter | all adults may enter
 does everyone pay tax | does nobody pay tax

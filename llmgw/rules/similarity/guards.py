@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmgw.rules.similarity.lexicon import KIN, OWNERS, PERSONS, TENSES, TOWARDS, TURNS_OF_TIME
+from llmgw.rules.similarity.lexicon import (
+    FILLER,
+    KIN,
+    LINKS,
+    OWNERS,
+    PERSONS,
+    TENSES,
+    TOWARDS,
+    TURNS_OF_TIME,
+    VERBATIM,
+)
 from llmgw.rules.similarity.opposites import OPPOSED, PREFIXES
 from llmgw.rules.similarity.turn import stem
 
@@ -69,6 +79,8 @@ def _opposed(one: Turn, other: Turn) -> bool:
     left, right = _sides(one.words), _sides(other.words)
     if any(right.get(row, sides) != sides for row, sides in left.items()):
         return True
+    if any(left[row] == 3 and _first(one, row) != _first(other, row) for row in left.keys() & right.keys()):
+        return True
     mine, theirs = one.words - other.words, other.words - one.words
     return any(
         long in (prefix + short, f"{prefix}-{short}")
@@ -87,6 +99,11 @@ def _sides(words: frozenset[str]) -> dict[int, int]:
         for row, side in _OPPOSITES.get(word, ()):
             sides[row] = sides.get(row, 0) | 1 << side
     return sides
+
+
+def _first(turn: Turn, row: int) -> int:
+    """Which side of two opposites a turn that names both names first."""
+    return next(side for word in turn.tokens for at, side in _OPPOSITES.get(word, ()) if at == row)
 
 
 def _names(one: Turn, other: Turn) -> bool:
@@ -144,6 +161,17 @@ def _people(one: Turn, other: Turn) -> bool:
     return set(one.content) - kin == set(other.content) - kin
 
 
+def _verbatim(one: Turn, other: Turn) -> bool:
+    """Whether words are to be worked on, as for a translation, and not the same: there an ending counts, too."""
+    if not (one.words | other.words) & VERBATIM or one.literals:  # what is quoted is compared as it is
+        return False
+    return _wording(one) != _wording(other)
+
+
+def _wording(turn: Turn) -> frozenset[str]:
+    return frozenset(word for word in turn.words - FILLER - VERBATIM if word[0].isalnum())
+
+
 def _grammar(one: Turn, other: Turn) -> bool:
     """Whether words of grammar turn the question: whose, how much, which letter; of the same content also who and whither."""
     mine, theirs = one.words - other.words, other.words - one.words
@@ -161,6 +189,9 @@ def _grammar(one: Turn, other: Turn) -> bool:
         (len(questions) == 2 and not questions <= {"", "how", "what"})
         or bool(one.persons and other.persons and not one.persons & other.persons)
         or bool(mine & TOWARDS and theirs & TOWARDS)
+        or any(
+            (mine & these and theirs & those) or (mine & those and theirs & these) for these, those in LINKS
+        )
     )
 
 
@@ -202,5 +233,6 @@ _RULES: tuple[tuple[str, Callable[[Turn, Turn], bool]], ...] = (
     ("sign", _signs),
     ("tense", _tense),
     ("person", _people),
+    ("wording", _verbatim),
 )
 """The cheapest first; the first that differs gives the reason."""

@@ -289,7 +289,19 @@ TOWARDS = _words(
     "ab auf zu zum zur nach von vom aus vor bis seit gegen mit ohne"
 )
 """Words of direction whose exchange turns round what is asked."""
+LINKS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
+    (_words("and und"), _words("or oder")),
+    (_words("in im during within während"), _words("before after vor nach")),
+)
+"""Words of grammar of which the one side asks for something else than the other where all else is the same."""
 
+VERBATIM = _words(
+    "translate translates translated translating translation spell spelt spelled spelling proofread conjugate conjugated plural "
+    "singular rhyme rhymes rhyming paraphrase rephrase reword rewrite pronounce pronounced pronunciation syllables letters "
+    "übersetze übersetzen übersetzt übersetzung buchstabiere buchstabiert konjugiere plural singular reimt umformulieren "
+    "formuliere korrekturlesen"
+)
+"""Words that ask for work on the very words beside them."""
 TENSES: dict[str, str] = {
     spelling: row.split()[0]
     for row in (
