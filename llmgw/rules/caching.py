@@ -69,8 +69,10 @@ LATEST, ENDS = 8, 1000
 
 _DATED = re.compile(
     r"\b(?:today|tonight|yesterday|tomorrow|now|nowadays|currently|current|latest|recent(?:ly)?|news|"
-    r"this (?:week|month|year|morning|evening)|what (?:time|day|date)|weather|"
-    r"heute|gestern|morgen|jetzt|gerade|aktuell\w*|neueste\w*|derzeit|diese[rsn]? (?:woche|monat|jahr)|wetter|uhrzeit|"
+    r"(?:this|last|next|coming|past) (?:night|week|weekend|month|quarter|year|season|morning|evening)|upcoming|so far|ago|"
+    r"(?:days?|weeks?|long|time) (?:until|till|left)|what (?:time|day|date)|weather|"
+    r"heute|gestern|morgen|jetzt|gerade|aktuell\w*|neueste\w*|derzeit|bisher|wetter|uhrzeit|"
+    r"(?:diese|letzte|nächste|kommende|vergangene)[mnrs]? (?:nacht|woche|wochenende|monat|quartal|jahr|saison)|"
     r"aujourd'hui|maintenant|demain|actuel\w*|hoy|ahora|ayer|mañana|actualmente|oggi|adesso|ieri|domani)\b",
     re.IGNORECASE,
 )
