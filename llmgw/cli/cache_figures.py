@@ -84,13 +84,12 @@ def _semantic(semantic: Semantic) -> list[str]:
             f" {semantic.wrong_rate or 0:.1%} of all, between {low:.1%} and {high:.1%}; {semantic.audits:,} audits"
         )
     if semantic.skipped:
-        lines.append(f"{semantic.skipped:,} went upstream because it was busy or its embedder failed")
+        lines.append(f"{semantic.skipped:,} went upstream because it was busy or something failed")
     if semantic.near_misses:
         lines.append("near misses:")
-        lines += [
-            f"  {each.times:>4}×  {shorten(each.asked)!r} is near {shorten(each.remembered)!r}: {each.reason}"  # noqa: RUF001
-            for each in semantic.near_misses
-        ]
+        for each in semantic.near_misses:
+            lines.append(f"  {each.times:>4}×  {each.reason}")  # noqa: RUF001
+            lines += [f"         {shorten(text)!r}" for text in (each.asked, each.remembered)]
     return lines
 
 

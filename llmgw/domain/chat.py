@@ -213,12 +213,16 @@ class ChatAnswer(Struct, frozen=True, kw_only=True):
 
 
 class Started(Struct, frozen=True, tag="started"):
-    """The first event of a stream; ``usage`` is what is already known (Anthropic tells the input here)."""
+    """The first event of a stream; ``usage`` is what is already known (Anthropic tells the input here).
+
+    ``extra`` is what is held beyond the neutral words.
+    """
 
     id: str
     model: str
     usage: Usage | None = None
     created: int = 0
+    extra: Json = field(default_factory=dict)
 
 
 class Delta(Struct, frozen=True, tag="delta"):
@@ -277,7 +281,9 @@ class Failed(Struct, frozen=True, tag="failed"):
 
 
 class Ended(Struct, frozen=True, tag="ended"):
-    """The stream is over and whole."""
+    """The stream is over and whole; ``extra`` is what it held beyond the neutral words."""
+
+    extra: Json = field(default_factory=dict)
 
 
 Event = Started | Delta | ToolCallStarted | ToolCallDelta | OpaqueBlock | Finished | Metered | Failed | Ended

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from llmgw.domain.chat import Ended, Failed, FinishReason, Started
 from llmgw.domain.ledger import CacheVerdict
 from llmgw.errors import UpstreamFailed
@@ -239,7 +241,7 @@ async def _pass(
             raise UpstreamFailed(event.message)
         if isinstance(event, Started):
             first = PREFIXES.get(call.dialect.name, ("",))[0]
-            own = Started(first + call.shown_id[4:], event.model, event.usage, call.started_at // 10**9)
+            own = replace(event, id=first + call.shown_id[4:], created=call.started_at // 10**9)
             out.append(render(own))
             continue
         ended = ended or isinstance(event, Ended)

@@ -67,6 +67,7 @@ class Sight:
     vector: Code | None = None
     verdict: Verdict | None = None
     candidate: Remembered | None = None
+    seen: Sighting | None = None
     number: int = 0
     audited: bool = False
 
@@ -160,19 +161,22 @@ class Judging:
         if verdict.hit:
             outcome = "hit" if options.serves else "would_hit"
             self._counts[f"semantic_{outcome}", sight.tenant] += 1
-        sight.number = self.meanings.saw(
-            Sighting(
-                at=sight.at,
-                tenant=sight.tenant,
-                prompt=sight.prompt,
-                entry=chosen.entry,
-                other=chosen.prompt,
-                cosine=verdict.neighbour.cosine,
-                score=verdict.score,
-                outcome=outcome,
-            )
+        sight.seen = Sighting(
+            at=sight.at,
+            tenant=sight.tenant,
+            prompt=sight.prompt,
+            entry=chosen.entry,
+            other=chosen.prompt,
+            cosine=verdict.neighbour.cosine,
+            score=verdict.score,
+            outcome=outcome,
         )
         return gone, chosen if verdict.hit else None
+
+    def note(self, sight: Sight) -> None:
+        """Write down what was judged, once nobody waits for the verdict."""
+        if sight.seen is not None:
+            sight.number = self.meanings.saw(sight.seen)
 
     def remember(self, sight: Sight, entry: int, answer: ChatAnswer) -> None:
         """Keep a new entry's vectors; where a candidate was judged, tell the judge whether its answer was right."""

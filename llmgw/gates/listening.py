@@ -48,7 +48,7 @@ def read_answer(destination: Destination, chunks: list[bytes], *, stream: bool) 
 
 def assemble(events: Iterable[Event]) -> ChatAnswer | None:
     """The answer that a stream told, if it came to its end."""
-    started, usage, ended = Started("", ""), None, False
+    started, usage, ended = Started("", ""), None, None
     parts: dict[int, list[Part]] = {}
     finished: dict[int, Finished] = {}
     for event in events:
@@ -62,10 +62,10 @@ def assemble(events: Iterable[Event]) -> ChatAnswer | None:
             case Failed():
                 return None
             case Ended():
-                ended = True
+                ended = event
             case _:
                 _add(parts.setdefault(event.choice, []), event)
-    if not ended:
+    if ended is None:
         return None
     return ChatAnswer(
         id=started.id,
@@ -76,6 +76,7 @@ def assemble(events: Iterable[Event]) -> ChatAnswer | None:
         ),
         usage=usage,
         created=started.created,
+        extra=ended.extra,
     )
 
 

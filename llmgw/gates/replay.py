@@ -57,6 +57,10 @@ longer ones, since all are made in one go."""
 NEVER = 2**63 - 1
 """The moment at which a pinned answer expires."""
 
+_ID = re.compile(rb'("id"\s*:\s*)"([^"\\]+)"')
+_FIRST_ID = re.compile(rb'^data: ?\{\s*"id"\s*:\s*"([^"\\]+)"', re.MULTILINE)
+"""The id that a piece of a stream begins with."""
+
 PREFIXES = {"openai_chat": ("chatcmpl-", "call_"), "anthropic": ("msg_01", "toolu_01")}
 """How ids of answers and of tool calls begin, by dialect."""
 
@@ -135,15 +139,17 @@ def make_reply(call: Call, answer: ChatAnswer) -> bytes:
 def same_reply(wire: Wire, answer: ChatAnswer) -> bytes:
     """The bytes of the first reply with places for an id and a time in their members, wherever they stand.
 
-    Inside a text quotation marks are escaped, so no text is taken for a member.
+    Inside a text quotation marks are escaped, so no text is taken for a member. Some servers tell with each piece of a
+    stream when they made it, or give the pieces more than one id.
     """
     reply = wire.body.replace(b"%", b"%%")
+    idents = set(_FIRST_ID.findall(reply))
     if answer.id:
-        first = PREFIXES.get(wire.dialect, ("", ""))[0].encode()
-        ident = msgspec.json.encode(answer.id).replace(b"%", b"%%")
-        reply = re.sub(rb'("id"\s*:\s*)' + re.escape(ident), rb'\1"' + first + rb'%(i)b"', reply)
+        idents.add(msgspec.json.encode(answer.id)[1:-1].replace(b"%", b"%%"))
+    own = b'"' + PREFIXES.get(wire.dialect, ("", ""))[0].encode() + b'%(i)b"'
+    reply = _ID.sub(lambda found: found[1] + own if found[2] in idents else found[0], reply)
     if answer.created:
-        reply = re.sub(rb'("created"\s*:\s*)%d(?!\d)' % answer.created, rb"\1%(t)b", reply)
+        reply = re.sub(rb'("created"\s*:\s*)[1-9]\d*(?![\d.])', rb"\1%(t)b", reply)
     return reply
 
 
@@ -162,7 +168,7 @@ def _renamed(answer: ChatAnswer, dialect: str) -> ChatAnswer:
 
 def events_of(answer: ChatAnswer) -> Iterator[Event]:
     """The answer as the events of a stream, its text in pieces of a few words."""
-    yield Started(answer.id, answer.model, _begun(answer.usage), answer.created)
+    yield Started(answer.id, answer.model, _begun(answer.usage), answer.created, answer.extra)
     for choice in answer.choices:
         slot = 0
         for part in choice.parts:

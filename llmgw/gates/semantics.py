@@ -43,6 +43,8 @@ LATE_READ = 3
 """Entries that a lookup has embedded at most, which nobody has needed to embed before."""
 MOST_WAITING = 8
 """Lookups that may wait for the thread; one more goes upstream instead."""
+PATIENCE = 0.5
+"""Seconds that a lookup waits for the thread, which another process may hold up that keeps the file locked."""
 TEND_SECONDS = 5.0
 FILL_SECONDS = 0.1
 """Between two batches of entries that get their vectors late."""
@@ -119,7 +121,7 @@ class Semantics:
     def _fail(self, error: GatewayError | TimeoutError) -> None:
         """Say once that nothing is found at present."""
         if not self._troubled:
-            log.warning("the semantic cache is passed by: %s", error or "its embedder takes too long")
+            log.warning("the semantic cache is passed by: %s", error or "it takes too long")
         self._troubled = True
         in_place = not (hasattr(self, "judging") and self.judging.meanings.store.misplaced)
         if isinstance(error, Unavailable) and in_place:
@@ -158,7 +160,9 @@ class Semantics:
         self._waiting += 1
         try:
             query = await self._embed(gateway, call, sight, near)
-            gone, found = await self.think(self.judging.judge, sight, query, near)
+            async with asyncio.timeout(PATIENCE):
+                gone, found = await self.think(self.judging.judge, sight, query, near)
+            self._later(self.judging.note, sight)
         except (GatewayError, TimeoutError) as error:
             self._fail(error)
             self._counts["semantic_skipped", sight.tenant] += 1

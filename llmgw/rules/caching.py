@@ -29,7 +29,22 @@ USUAL, DETERMINISTIC, DATED = "usual", "deterministic", "dated"
 """Kinds of answers by how long they live."""
 
 LIVE = frozenset(
-    {"web_search_options", "search_parameters", "plugins", "mcp_servers", "container", "tool_resources"}
+    {
+        "web_search_options",
+        "search_parameters",
+        "plugins",
+        "mcp_servers",
+        "container",
+        "tool_resources",
+        "data_sources",  # Azure
+        "enable_search",  # DashScope
+        "search_options",
+        "search_settings",  # Groq
+        "compound_custom",
+        "search_domain_filter",  # Perplexity
+        "search_recency_filter",
+        "search_mode",
+    }
 )
 """Members that let a model look things up while it answers."""
 
@@ -54,11 +69,16 @@ LATEST, ENDS = 8, 1000
 
 _DATED = re.compile(
     r"\b(?:today|tonight|yesterday|tomorrow|now|nowadays|currently|current|latest|recent(?:ly)?|news|"
-    r"this (?:week|month|year|morning|evening)|what (?:time|day|date)|weather|"
-    r"heute|gestern|morgen|jetzt|gerade|aktuell\w*|neueste\w*|derzeit|diese[rsn]? (?:woche|monat|jahr)|wetter|uhrzeit|"
+    r"(?:this|last|next|coming|past) (?:night|week|weekend|month|quarter|year|season|morning|evening)|upcoming|so far|ago|"
+    r"(?:days?|weeks?|long|time) (?:until|till|left)|what (?:time|day|date)|weather|"
+    r"heute|gestern|morgen|jetzt|gerade|aktuell\w*|neueste\w*|derzeit|bisher|wetter|uhrzeit|"
+    r"(?:diese|letzte|nächste|kommende|vergangene)[mnrs]? (?:nacht|woche|wochenende|monat|quartal|jahr|saison)|"
     r"aujourd'hui|maintenant|demain|actuel\w*|hoy|ahora|ayer|mañana|actualmente|oggi|adesso|ieri|domani)\b",
     re.IGNORECASE,
 )
+
+
+_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -167,7 +187,7 @@ def _is_function(tool: Any) -> bool:
 def _is_remote(part: Json) -> bool:
     """Whether a picture or document lies elsewhere, where it may change."""
     return any(
-        isinstance(text, str) and (text.startswith(("http:", "https:")) or name == "file_id")
+        isinstance(text, str) and (name == "file_id" or _ADDRESS.match(text) is not None)
         for name, text in _strings(part)
     )
 

@@ -32,6 +32,9 @@ LONG = 16_384
 """Characters of a text above which its hash stands for it: spelling it out in JSON is one long step."""
 MARK = "\0"
 
+_MARKED = {"system", "messages", "content", "tools", "function", "functions"}
+"""Members that hold what may bear a mark for a prompt cache."""
+
 _PLAIN = {"model", "messages", "temperature", "top_p"}
 _PLAIN_OF = {
     "openai_chat": _PLAIN | {"max_tokens", "stop"},
@@ -163,9 +166,10 @@ def _is_mark(value: Any) -> bool:
 
 
 def _unmarked(value: Any) -> Any:
+    """The value without marks where a dialect has them: never inside what a tool was given, or a schema."""
     if isinstance(value, dict):
         return {
-            name: _unmarked(each)
+            name: _unmarked(each) if name in _MARKED else each
             for name, each in value.items()
             if not (name == "cache_control" and _is_mark(each))
         }

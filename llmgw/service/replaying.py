@@ -129,12 +129,12 @@ def replay(
         if question.passes_by:
             result.bypass += 1
             continue
-        result.repeated += question.label is not None and question.label in labels
         began = time.perf_counter_ns()
         hit = question.asked.fingerprint in exact
         asks = question.asked.reworded and not hit
         found = policy.lookup(number, question) if asks else None
         spans.append(time.perf_counter_ns() - began)
+        result.repeated += question.label is not None and (hit or question.label in labels)
         right = None if found is None else same(questions[found.entry], question)
         if found is not None and right is not None and (found.audit or not found.hit):
             policy.learn(number, right)

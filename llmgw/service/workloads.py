@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +25,7 @@ Json = dict[str, Any]
 LABELS = ("cls", "label")
 ANSWERS = ("answer", "response", "completion")
 DIALECT = "openai_chat"
+JSON_BEGINS = (b'"', b"{", b"[")
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -44,7 +46,7 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 def load(path: Path, rules: Rules, limit: int | None = None) -> list[Question]:
-    """Read a file of JSON lines, which may be gzipped; BadRequest with the line that is none."""
+    """Read a file of JSON lines or plain ones, which may be gzipped; BadRequest with the line that is no question."""
     questions: list[Question] = []
     for number, line in enumerate(_lines(path), 1):
         if limit is not None and len(questions) >= limit:
@@ -52,7 +54,7 @@ def load(path: Path, rules: Rules, limit: int | None = None) -> list[Question]:
         if not line.strip():
             continue
         try:
-            questions.append(_question(msgspec.json.decode(line), rules))
+            questions.append(_question(_record(line), rules))
         except (msgspec.DecodeError, Unclear, TypeError, KeyError, ValueError) as error:
             raise BadRequest(
                 f"line {number} of `{path}` is no question: {error}",
@@ -66,11 +68,19 @@ def load(path: Path, rules: Rules, limit: int | None = None) -> list[Question]:
 def _lines(path: Path) -> Iterator[bytes]:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            yield from lines
+            for line in lines:
+                yield line.removeprefix(BOM_UTF8)
     except FileNotFoundError:
         raise NotFound(f"there is no file `{path}`") from None
     except (gzip.BadGzipFile, EOFError) as error:
         raise BadRequest(f"`{path}` is damaged: {error}") from None
+    except OSError as error:
+        raise BadRequest(f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from None
+
+
+def _record(line: bytes) -> Any:
+    """What a line says: JSON, or itself where it begins like none."""
+    return msgspec.json.decode(line) if line.lstrip()[:1] in JSON_BEGINS else line.decode().strip()
 
 
 def _question(record: Any, rules: Rules) -> Question:

@@ -347,6 +347,8 @@ def test_stats_of_the_semantic_cache(watched):
     text = watched.run("cache", "stats").out
     assert "would have served 300 of 1,000 questions" in text
     assert "2 of 300 compared" in text
+    near = text[text.index("near misses:") :].splitlines()  # a line each, so that they fit a terminal
+    assert [line.strip() for line in near[1:4]] == ["10×  score", '"what\'s a moat"', "'What is a moat?'"]  # noqa: RUF001
     assert "can be kept for 1 of 2 tenants" in text
     assert "does not allow a promise of 1.0%" in watched.run("cache", "stats", "--tenant", "ml").out
 

@@ -13,6 +13,7 @@ import openai
 import pytest
 from support.budgets import budget
 from support.caches import CHAT, MESSAGES, Cached, options
+from support.fake_openai import sse
 from support.fake_server import Behaviour
 
 from llmgw.domain.cache import Selector
@@ -82,6 +83,57 @@ def test_a_plain_answer_is_replayed_as_a_stream_and_the_other_way_round(
     assert stream.text.endswith("data: [DONE]\n\n")
     assert len({each["id"] for each in events}) == 1
     assert len(fake_openai.chats) == 1
+
+
+def test_every_piece_of_a_replayed_stream_has_the_same_new_time(
+    gateway: Cached, fake_openai: FakeOpenAI
+) -> None:
+    """Groq and others tell with each piece when it was made, some give each an id; none of it comes a second time."""
+    head = {"object": "chat.completion.chunk", "model": "m", "usage": None}
+    pieces = [
+        {"id": f"chatcmpl-{at}", **head, "created": 1_700_000_000 + at}
+        | {"choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
+        for at, (delta, end) in enumerate([({"content": '"created":17'}, None), ({}, "stop")])
+    ]
+    fake_openai.default = Behaviour(
+        raw=b"".join(map(sse, pieces)) + b"data: [DONE]\n\n", raw_type="text/event-stream"
+    )
+    first, second = gateway.chat(stream=True), gateway.chat(stream=True)
+    assert second.headers["x-llmgw-cache"] == "exact"
+    assert said(of_stream(first.text)) == said(of_stream(second.text)) == '"created":17'
+    times = {each["created"] for each in of_stream(second.text)}
+    assert len(times) == 1
+    assert abs(times.pop() - time.time()) < 20
+    idents = {each["id"] for each in of_stream(second.text)}
+    assert len(idents) == 1
+    assert not idents & {each["id"] for each in of_stream(first.text)}
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_what_stands_beside_an_answer_is_told_in_each_form(gateway: Cached, first: bool) -> None:
+    """The upstream's fingerprint is in a replayed stream as in a plain reply, whichever came first."""
+    gateway.chat(stream=first)
+    plain, stream = gateway.chat(), gateway.chat(stream=True)
+    assert plain.headers["x-llmgw-cache"] == stream.headers["x-llmgw-cache"] == "exact"
+    assert plain.json()["system_fingerprint"] == "fp_fake"
+    assert {each["system_fingerprint"] for each in of_stream(stream.text)} == {"fp_fake"}
+
+
+def test_a_stream_with_citations_is_not_remembered(gateway: Cached, fake_openai: FakeOpenAI) -> None:
+    """Who searched the web would find something else tomorrow, and a plain reply could not name the pages."""
+    head = {"id": "chatcmpl-9", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    pieces = [
+        head | {"choices": [{"index": 0, "delta": {"content": "So."}, "finish_reason": None}]},
+        head
+        | {
+            "citations": ["https://a.example"],
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+        },
+    ]
+    fake_openai.default = Behaviour(
+        raw=b"".join(map(sse, pieces)) + b"data: [DONE]\n\n", raw_type="text/event-stream"
+    )
+    assert [gateway.chat(stream=True).headers["x-llmgw-cache"] for _ in range(2)] == ["miss", "miss"]
 
 
 def neutral(answer: Any) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -121,6 +123,23 @@ def _lag_of(gateway: Semantic, items: list[dict[str, str]]) -> float:
     probing.result(5)
     assert len(lags) > 100
     return sorted(lags)[int(len(lags) * 0.99)]
+
+
+def test_a_locked_file_holds_no_call_up(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic, willing_judge: None
+) -> None:
+    """While another process writes to the file for long, calls that look like remembered ones wait half a second at most."""
+    with Semantic(tmp_path, fake_openai, fake_anthropic, cache=semantic_options()) as gateway:
+        gateway.ask("How do I reset the password of my account?")
+        with closing(sqlite3.connect(tmp_path / "cache.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            took = []
+            for hello in ("please", "hello", "thanks"):
+                began = time.monotonic()
+                assert gateway.chat(f"{hello} how do I reset the password of my account").status_code == 200
+                took.append(time.monotonic() - began)
+            other.execute("ROLLBACK")
+    assert max(took) < 1.5, took
 
 
 def test_a_thread_with_too_much_to_do_is_passed_by(

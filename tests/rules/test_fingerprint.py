@@ -90,7 +90,16 @@ def test_a_mark_for_a_prompt_cache_is_not_a_member_of_that_name() -> None:
         return {"model": "m", "messages": [], "tools": [{"name": "f", "input_schema": schema}]}
 
     assert of(tool({"type": "string"})).fingerprint != of(tool({"type": "number"})).fingerprint
-    marked = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]
+
+    def given(value: Any) -> dict[str, Any]:
+        used = {"type": "tool_use", "id": "1", "name": "f", "input": {"cache_control": value}}
+        return {"model": "m", "messages": [{"role": "assistant", "content": [used]}]}
+
+    mark = {"type": "ephemeral"}
+    assert of(given(mark)).fingerprint != of(given({**mark, "ttl": "1h"})).fingerprint
+    assert of(tool(mark)).fingerprint != of(tool({**mark, "ttl": "1h"})).fingerprint
+    assert of({**given(1), "metadata": {"cache_control": mark}}).fingerprint != of(given(1)).fingerprint
+    marked = [{"type": "text", "text": "x", "cache_control": mark}]
     body = {"model": "m", "messages": [{"role": "user", "content": marked}]}
     assert (
         of(body).fingerprint == of({"model": "m", "messages": [{"role": "user", "content": "x"}]}).fingerprint

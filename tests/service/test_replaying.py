@@ -54,6 +54,23 @@ def test_a_file_may_be_compressed_and_cut(tmp_path):
     assert [each.asked.prompt for each in load(path, RULES, 2)] == ["one", "two"]
 
 
+def test_lines_of_plain_text_are_questions(tmp_path):
+    """A file from an editor does: no quotation marks, the mark that Windows puts first, its line ends."""
+    path = tmp_path / "work.txt"
+    path.write_bytes(b"\xef\xbb\xbfWhat is a moat?\r\n\r\n  2 + 2? \r\n")
+
+    assert [each.asked.prompt for each in load(path, RULES)] == ["What is a moat?", "2 + 2?"]
+    with pytest.raises(BadRequest, match="directory"):
+        load(tmp_path, RULES)
+
+
+def test_no_more_than_all_repeated_questions_are_found(tmp_path):
+    """The same words under two labels count as there, since an exact hit serves them."""
+    given = questions(tmp_path, *({"prompt": "same", "cls": at % 2} for at in range(4)))
+
+    assert replay(given, ExactOnly()).recall == 1.0
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

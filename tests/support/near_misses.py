@@ -58,6 +58,47 @@ remind me at 10:30 | remind me at 10:45
 send $5 | send $50
 mix 5 ml water | mix 5 l water
 is 1.000 euro a lot | is 1 euro a lot
+my neighbour hit my car | I hit my neighbour's car
+what can I do for you | what can you do for me
+she is older than him, by how much | he is older than her, by how much
+kann mein Chef mich anrufen | kann ich meinen Chef anrufen
+wen hat Anna eingeladen | wer hat Anna eingeladen
+ist ihr Konto gesperrt | ist sein Konto gesperrt
+can my child open an account | can I open an account
+book a ticket for my mother | book a ticket for me
+recipes with sugar | sugar-free recipes
+welche Gerichte enthalten Gluten | welche Gerichte sind glutenfrei
+my card has arrived | my card has yet to arrive
+the app works on my phone | the app fails to work on my phone
+what should I eat before surgery | what should I avoid eating before surgery
+I can see the balance | I can hardly see the balance
+er isst viel Fleisch | er isst kaum Fleisch
+few people voted, why | many people voted, why
+the weather this week | the weather next week
+sales last quarter | sales this quarter
+in 2 days | 2 days ago
+is smoking allowed | was smoking allowed
+what was the deadline | what will be the deadline
+war der Laden offen | ist der Laden offen
+can I cancel my order | must I cancel my order
+darf ich den Hund mitnehmen | muss ich den Hund mitnehmen
+may I smoke | do I have to smoke
+up to 10 guests | more than 10 guests
+how does iphone 15 charge | how does iphone 15 pro charge
+what is the difference between == and === | what is the difference between = and ==
+what is 10/2 | what is 10*2
+what does != mean | what does == mean
+regex that matches \\d+ | regex that matches \\d*
+A+ grade | A- grade
+how can I join the family plan | I would like to leave the family plan
+how do I merge two PDF files | can you help me split PDF files
+translate to french: the cat sleeps | translate to french: the cats sleep
+übersetze ins Englische: der Hund schläft | übersetze ins Englische: die Hunde schlafen
+how many letters are in banana | how many letters are in bananas
+these shoes are too big, can I get a smaller size | these shoes are too small, can I get a bigger size
+make a table with rows for months and columns for cities | make a table with columns for months and rows for cities
+darf ich in der Probezeit krank sein | darf ich nach der Probezeit krank sein
+is it a and b | is it a or b
 do all birds fly | do no birds fly
 only adults may enter | all adults may enter
 does everyone pay tax | does nobody pay tax
@@ -107,6 +148,11 @@ Wie setze ich mein Passwort zurück? | Bitte, wie kann ich mein Passwort zurück
 Wie ist das Wetter in Köln? | Hallo, wie ist denn das Wetter in Köln bitte?
 how do i cancel my order | can you tell me how to cancel my order
 Who wrote Dune? | tell me who wrote Dune please
+can you stop my card | could you please stop my card
+is the fee for credit/debit cards 5 % + 1 $ | please, is the fee for credit/debit cards 5 % + 1 $
+why did my payment fail & what now | why did my payment fail and what now
+what is 2+2= | what is 2 + 2
+will it rain in Rome | does it rain in Rome
 """
 
 SLOTS: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmgw.rules.similarity.lexicon import OPPOSED, OWNERS, PERSONS, PREFIXES, TOWARDS
+from llmgw.rules.similarity.lexicon import (
+    FILLER,
+    KIN,
+    LINKS,
+    OWNERS,
+    PERSONS,
+    TENSES,
+    TOWARDS,
+    TURNS_OF_TIME,
+    VERBATIM,
+)
+from llmgw.rules.similarity.opposites import OPPOSED, PREFIXES
+from llmgw.rules.similarity.turn import stem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +38,8 @@ def veto(one: Turn, other: Turn) -> str:
         return "length"
     if one.code or other.code:
         return "code"
+    if one.pictures and other.pictures and one.pictures != other.pictures:
+        return "picture"  # answers are strewn with them, questions are about them
     return next((reason for reason, differ in _RULES if differ(one, other)), "")
 
 
@@ -65,6 +79,8 @@ def _opposed(one: Turn, other: Turn) -> bool:
     left, right = _sides(one.words), _sides(other.words)
     if any(right.get(row, sides) != sides for row, sides in left.items()):
         return True
+    if any(left[row] == 3 and _first(one, row) != _first(other, row) for row in left.keys() & right.keys()):
+        return True
     mine, theirs = one.words - other.words, other.words - one.words
     return any(
         long in (prefix + short, f"{prefix}-{short}")
@@ -85,6 +101,11 @@ def _sides(words: frozenset[str]) -> dict[int, int]:
     return sides
 
 
+def _first(turn: Turn, row: int) -> int:
+    """Which side of two opposites a turn that names both names first."""
+    return next(side for word in turn.tokens for at, side in _OPPOSITES.get(word, ()) if at == row)
+
+
 def _names(one: Turn, other: Turn) -> bool:
     return not (one.names <= other.stems and other.names <= one.stems)
 
@@ -92,6 +113,10 @@ def _names(one: Turn, other: Turn) -> bool:
 def _order(one: Turn, other: Turn) -> bool:
     """Whether the same words play other parts: from A to B against from B to A, A before B against B before A."""
     for mine, theirs in ((one.content, other.content), (one.tokens, other.tokens)):
+        if mine != theirs and sorted(mine) == sorted(theirs):
+            return True
+    if len(one.tokens) == len(other.tokens):
+        mine, theirs = _cast(one), _cast(other)
         if mine != theirs and sorted(mine) == sorted(theirs):
             return True
     for word in one.parts.keys() & other.parts.keys():
@@ -102,6 +127,49 @@ def _order(one: Turn, other: Turn) -> bool:
     return len(names) > 1 and (
         [each for each in one.content if each in names] != [each for each in other.content if each in names]
     )
+
+
+def _cast(turn: Turn) -> tuple[str, ...]:
+    """The turn's words in order, each person in one spelling: *I* and *me* are one, who acts is told by the place."""
+    return tuple(
+        PERSONS.get(token) or TENSES.get(token) or stem(token.removesuffix("'s")) for token in turn.tokens
+    )
+
+
+def _signs(one: Turn, other: Turn) -> bool:
+    """Whether both hold operators, and not the same: ``==`` against ``=``."""
+    return bool(one.signs and other.signs and one.signs != other.signs)
+
+
+def _tense(one: Turn, other: Turn) -> bool:
+    """Whether the same is asked of another time, or what may be is asked where the other asks what must be."""
+    mine, theirs = (
+        [word for word in each.content if word not in TENSES and word != "ago"] for each in (one, other)
+    )
+    questions = {one.question, other.question} - {"", "what"}  # *was* is a question in German only
+    if mine != theirs or len(questions) > 1 or any(each.startswith("how") for each in questions):
+        return False
+    pair = sorted((one.tense, other.tense))
+    return " ".join(pair) in TURNS_OF_TIME or ("ago" in one.words) != ("ago" in other.words)
+
+
+def _people(one: Turn, other: Turn) -> bool:
+    """Whether the same is asked about other people, or about somebody else and oneself."""
+    if one.words & KIN == other.words & KIN:
+        return False
+    kin = {stem(word) for word in KIN & (one.words | other.words)}
+    return set(one.content) - kin == set(other.content) - kin
+
+
+def _verbatim(one: Turn, other: Turn) -> bool:
+    """Whether words are to be worked on, as for a translation, and not the same: there an ending counts, too."""
+    if not (one.words | other.words) & VERBATIM or one.literals:  # what is quoted is compared as it is
+        return False
+    return _wording(one) != _wording(other)
+
+
+def _wording(turn: Turn) -> frozenset[str]:
+    return frozenset(word for word in turn.words - FILLER - VERBATIM if word[0].isalnum())
 
 
 def _grammar(one: Turn, other: Turn) -> bool:
@@ -121,6 +189,9 @@ def _grammar(one: Turn, other: Turn) -> bool:
         (len(questions) == 2 and not questions <= {"", "how", "what"})
         or bool(one.persons and other.persons and not one.persons & other.persons)
         or bool(mine & TOWARDS and theirs & TOWARDS)
+        or any(
+            (mine & these and theirs & those) or (mine & those and theirs & these) for these, those in LINKS
+        )
     )
 
 
@@ -159,5 +230,9 @@ _RULES: tuple[tuple[str, Callable[[Turn, Turn], bool]], ...] = (
     ("order", _order),
     ("grammar", _grammar),
     ("exchange", _exchange),
+    ("sign", _signs),
+    ("tense", _tense),
+    ("person", _people),
+    ("wording", _verbatim),
 )
 """The cheapest first; the first that differs gives the reason."""

@@ -1,7 +1,7 @@
 """Words whose exchange changes what is asked, in English and German, and words whose presence changes nothing.
 
 A facet holds values; each value is a row of spellings that mean the same. Two turns must name the same values of every
-strict facet. Of two opposites only the exchange counts: naming one where the other turn names neither is left to the score.
+strict facet.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ FOREIGN = _words(
 
 NEGATIONS = _words(
     "not no never none nothing nobody neither nor without cannot except excluding unless lack lacking non "
+    "hardly barely scarcely seldom rarely avoid avoids avoiding avoided kaum selten vermeiden vermeide "
     "nicht kein keine keinen keinem keiner keines nie niemals nichts niemand weder ohne außer ausser "
     "ne pas jamais sin jamás nunca senza mai não sem geen niet nooit zonder nie bez inte ikke ej не нет без"
 )
@@ -74,6 +75,23 @@ CONTRACTED = _words(
     "haven havent hasn hasnt couldn couldnt weren werent hadn hadnt mustn mustnt ain aint"
 ) - {"can", "won", "don"}
 """Contractions of ``not`` as typed without an apostrophe."""
+NEGATING = frozenset(
+    tuple(pair.split())
+    for pair in (
+        "yet to",
+        "refuse to",
+        "refuses to",
+        "refused to",
+        "free of",
+        "free from",
+        "fail to",
+        "fails to",
+        "failed to",
+        "failing to",
+        "frei von",
+    )
+)
+"""Two words that negate together."""
 
 NUMBERS: dict[str, Decimal] = {
     word: Decimal(value)
@@ -233,65 +251,16 @@ yesterday yesterdays yesterday's gestern
 overmorrow übermorgen
 vorgestern""",
     ),
+    **_values("model", "pro\nmini\nultra\nlite\nxl\nsenior sr\njunior jr"),
     **_values("season", "spring frühling\nsummer sommer\nautumn herbst\nwinter"),
 }  # fmt: skip
 """Spelling to ``facet:value``; both turns must name the same values."""
 
-OPPOSED: tuple[tuple[frozenset[str], frozenset[str]], ...] = tuple(
-    (frozenset(left.split(",")), frozenset(right.split(",")))
-    for left, right in (
-        pair.split("/")
-        for pair in _split(
-            "best/worst good,great/bad,terrible better/worse increase,raise,increasing,raising/decrease,reduce,lower,decreasing,reducing,lowering "
-            "gain,gaining/lose,losing,lost buy,buying,purchase,bought/sell,selling,sold male,man,men,boy,boys/female,woman,women,girl,girls "
-            "husband,husbands/wife,wives mother,mom,mum/father,dad brother,brothers/sister,sisters son,sons/daughter,daughters "
-            "before,prior/after,following start,starting,begin,launch/stop,stopping,end,quit,finish earliest,first/latest,last high/low higher/lower highest/lowest "
-            "hot,hotter,warm/cold,colder,cool enable,enabled,enabling/disable,disabled,disabling on/off open,opened,opening/close,closed,closing "
-            "import,importing/export,exporting add,adding/remove,removing,delete,deleting install,installing/uninstall,uninstalling "
-            "allow,allowed,unblock,permit/block,blocked,deny,forbid,prevent,ban include,including/exclude,excluding maximum,max,maximize/minimum,min,minimize "
-            "more/less,fewer most/least,fewest advantage,advantages,pros,benefits/disadvantage,disadvantages,cons,drawbacks positive/negative "
-            "legal/illegal true/false correct,right/incorrect,wrong left/right north,northern/south,southern east,eastern/west,western front/back "
-            "upload,uploading/download,downloading encode,encoding/decode,decoding encrypt,encrypting,encryption/decrypt,decrypting,decryption "
-            "compress,compression/decompress,decompression serialize/deserialize push/pull send,sending,sent/receive,receiving,received "
-            "lend,lending/borrow,borrowing win,winning/lose,losing love/hate like/dislike rich/poor young/old new,newest/old,oldest "
-            "long,longer,longest/short,shorter,shortest fast,faster,fastest,quickly/slow,slower,slowest,slowly big,bigger,biggest,large,larger,largest/small,smaller,smallest,tiny "
-            "early,earlier/late,later easy,easiest/hard,difficult,hardest free/paid public/private online/offline day/night inside,indoor,indoors/outside,outdoor,outdoors "
-            "internal/external upper/lower top/bottom ascending,asc/descending,desc read,reading/write,writing client/server "
-            "create,creating/delete,deleting,destroy grow/shrink possible/impossible safe/unsafe,dangerous healthy/unhealthy able/unable weight/height alive/dead "
-            "accept,accepted,approve,approved/reject,rejected,decline,declined pass,passed/fail,failed hire/fire strong/weak cheap,cheapest,cheaper/expensive,costly "
-            "simple/complex lock,locked,locking/unlock,unlocked,unlocking activate,activated,activating/deactivate,deactivated,cancel freeze,frozen,freezing/unfreeze,unfrozen "
-            "above,over/below,under in/out up/down with/without all,every,everyone/none,some,few,any always/never,sometimes both/either,neither minimum/maximum "
-            "subscribe/unsubscribe follow/unfollow load/unload mount/unmount do/undo pack/unpack zip/unzip wrap/unwrap mute/unmute pin/unpin "
-            "connect,connected/disconnect,disconnected appear/disappear agree/disagree visible/invisible valid/invalid complete/incomplete formal/informal "
-            "direct/indirect secure/insecure active/inactive credit/debit deposit/withdraw,withdrawal income/expense profit/loss "
-            "arrive,arrival,arriving/depart,departure,departing,leave,leaving import/export input/output horizontal/vertical row,rows/column,columns "
-            "breakfast/lunch,dinner lunch/dinner,breakfast morning/evening,afternoon,night am/pm parent,parents/child,children "
-            "synchronous,sync/asynchronous,async static/dynamic local/remote,global odd/even singular/plural "
-            "increase/reduction encrypt/hash next/previous,last prev,previous/next employer/employee teacher/student "
-            # German
-            "beste,besten,bester,bestes/schlechteste,schlechtesten,schlimmste gut,gute,guten/schlecht,schlechte,schlechten besser/schlechter "
-            "erhöhen,steigern/senken,verringern,reduzieren kaufen,kauf/verkaufen,verkauf mann,männer,männlich/frau,frauen,weiblich mutter/vater "
-            "bruder/schwester sohn/tochter vor,vorher,bevor/nach,nachher,nachdem starten,anfangen,beginnen/stoppen,beenden,aufhören "
-            "hoch,hohe,hohen,höher/niedrig,niedrige,tief,niedriger heiß,warm/kalt,kühl aktivieren,einschalten,anschalten,aktiviere/deaktivieren,ausschalten,abschalten,deaktiviere "
-            "an,ein/aus,ab öffnen,öffne/schließen,schliessen,schließe importieren/exportieren hinzufügen/entfernen,löschen "
-            "installieren,installiere/deinstallieren,deinstalliere erlauben,zulassen/verbieten,sperren,blockieren maximal,maximum,höchstens/minimal,minimum,mindestens "
-            "mehr/weniger meiste,meisten/wenigsten vorteil,vorteile/nachteil,nachteile legal/illegal wahr/falsch richtig/falsch links/rechts "
-            "norden/süden osten/westen hochladen/herunterladen,runterladen verschlüsseln/entschlüsseln senden,schicken/empfangen,erhalten "
-            "gewinnen/verlieren zunehmen/abnehmen lieben/hassen reich/arm jung,junge/alt,alte neu,neue,neuen/alt,alte,alten lang,lange,länger/kurz,kurze,kürzer "
-            "schnell,schneller/langsam,langsamer groß,große,größer,größte/klein,kleine,kleiner,kleinste früh,früher/spät,später leicht,einfach/schwer,schwierig "
-            "kostenlos,gratis/kostenpflichtig öffentlich/privat tag/nacht innen,drinnen/außen,draußen oben/unten aufsteigend/absteigend lesen/schreiben "
-            "möglich/unmöglich sicher/unsicher,gefährlich gesund/ungesund stark/schwach billig,günstig/teuer immer/nie,manchmal alle,jeder/keine,einige,manche "
-            "annehmen/ablehnen sperren/entsperren über/unter mit/ohne erste,ersten/letzte,letzten ankommen,ankunft/abfahren,abfahrt,abflug morgens/abends "
-            "verbinden/trennen anmelden/abmelden"
-        )
-    )
-)
-"""Opposites; a turn of the one side never answers a turn of the other."""
-
 QUESTIONS: dict[str, str] = {
     spelling: row.split()[0]
     for row in (
-        "who wer whom whose wen wem",
+        "who wer whom whose",
+        "wen wem",
         "when wann",
         "where wo",
         "why warum wieso weshalb",
@@ -317,31 +286,65 @@ OWNERS = _words(
 """Words that say whose."""
 TOWARDS = _words(
     "to into from up down on off out by with without before after until since during against above below under "
-    "zu zum zur nach von vom aus vor bis seit gegen mit ohne"
+    "ab auf zu zum zur nach von vom aus vor bis seit gegen mit ohne"
 )
 """Words of direction whose exchange turns round what is asked."""
-
-PREFIXES = (
-    "un",
-    "dis",
-    "in",
-    "im",
-    "ir",
-    "il",
-    "non",
-    "de",
-    "mis",
-    "anti",
-    "a",
-    "ent",
-    "ver",
-    "re",
-    "over",
-    "under",
-    "pre",
-    "post",
+LINKS: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
+    (_words("and und"), _words("or oder")),
+    (_words("in im during within während"), _words("before after vor nach")),
 )
-"""What, put before a word, may turn it round."""
+"""Words of grammar of which the one side asks for something else than the other where all else is the same."""
+
+VERBATIM = _words(
+    "translate translates translated translating translation spell spelt spelled spelling proofread conjugate conjugated plural "
+    "singular rhyme rhymes rhyming paraphrase rephrase reword rewrite pronounce pronounced pronunciation syllables letters "
+    "übersetze übersetzen übersetzt übersetzung buchstabiere buchstabiert konjugiere plural singular reimt umformulieren "
+    "formuliere korrekturlesen"
+)
+"""Words that ask for work on the very words beside them."""
+TENSES: dict[str, str] = {
+    spelling: row.split()[0]
+    for row in (
+        "is are am do does ist sind bin bist",
+        "was were did had war waren warst hatte hatten wurde wurden",
+        "will wird werden werde",
+        "can could may might kann können könnte könnten darf dürfen dürfte",
+        "must should shall ought muss müssen soll sollen sollte sollten",
+    )
+    for spelling in row.split()
+}
+"""When something is, was, will, may or must be, by the first verb of grammar that says so."""
+TURNS_OF_TIME = frozenset({"is was", "was will", "can must"})
+"""Pairs of these that ask for different things where all else is the same."""
+SHIFTS: dict[str, str] = {
+    spelling: row.split()[0]
+    for row in (
+        "next coming upcoming following nächste nächsten nächstes nächster kommende kommenden",
+        "last past previous letzte letzten letztes letzter vergangene vergangenen vorige vorigen",
+    )
+    for spelling in row.split()
+}
+"""Words that move a span of time away from the present one."""
+SPANS = _words("quarter quarters semester term night nights morning evening quartal nacht abend")
+"""Spans of time that are no unit."""
+BOUNDS: dict[str, str] = {
+    words: row.split(",")[0]
+    for row in (
+        "more than,mehr als,over,above,über",
+        "at least,minimum of,mindestens",
+        "less than,fewer than,weniger als,under,below,unter",
+        "at most,up to,maximum of,höchstens,bis zu",
+    )
+    for words in row.split(",")
+}
+"""What makes a bound of the number that follows."""
+KIN = _words(
+    "mother mothers mom mum mommy mummy father fathers dad daddy parent parents child children kid kids son sons daughter "
+    "daughters brother brothers sister sisters wife husband spouse girlfriend boyfriend friend friends partner colleague "
+    "neighbour neighbor boss mutter mama vater papa eltern kinder sohn söhne tochter töchter bruder brüder schwester "
+    "schwestern ehefrau ehemann freundin freund freunde kollege kollegin nachbar nachbarin chef chefin"
+)
+"""Other people than who asks: what holds for them need not hold for oneself."""
 
 DIRECTIONS = _words(
     "from to into onto than over by versus vs against before after until of with without using for between in on "

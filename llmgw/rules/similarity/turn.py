@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from llmgw.rules.similarity.lexicon import (
+    BOUNDS,
     CONTRACTED,
     DIRECTIONS,
     ENGLISH,
@@ -15,10 +16,15 @@ from llmgw.rules.similarity.lexicon import (
     FOREIGN,
     GERMAN,
     MEASURES,
+    NEGATING,
     NEGATIONS,
+    NUMBERS,
     PERSONS,
     QUESTIONS,
+    SHIFTS,
+    SPANS,
     STRICT,
+    TENSES,
 )
 from llmgw.rules.similarity.numerals import numbers
 
@@ -31,6 +37,7 @@ _LITERAL = re.compile(
     |(?<!\w)"[^"\n]{1,80}"(?!\w)|“[^”\n]{1,80}”|„[^“”\n]{1,80}[“”]|«[^»\n]{1,80}»|(?<!\w)'[^'\n]{1,80}'(?!\w)   # quotations
     |(?<![\w])[~.]{0,2}/[\w.-]+(?:/[\w.-]+)*|\b[A-Za-z]:\\\S+   # paths
     |\b\w+(?:[_.]\w+)+\b(?:\(\))?|\b\w+\(\)|\b[a-z]+[A-Z]\w*\b   # identifiers, files, versions
+    |(?<!\w)(?:[A-FO]|AB)[+-](?![\w+-])   # grades, blood groups
     |(?<!\w)--?[A-Za-z][\w-]*|\b[A-Za-z]+\+\+|\b[A-Za-z]\#|\b[A-Za-z]*\d[\w.-]*[A-Za-z][\w.-]*|\b[A-Za-z]+-?\d[\w.-]*   # flags, C++, models
     """,
     re.VERBOSE | re.DOTALL,
@@ -39,6 +46,15 @@ _CODE = re.compile(
     r"```|[{};]\s*$|^[^\S\n]*(?:def|class|import|return|for|if|while|#include|SELECT|const|let|var)\b.*[:;({]",
     re.MULTILINE,
 )
+_SIGNS = re.compile(
+    r"[-+*/^=<>&|~\\@#!]*(?:[+*^<>|~\\]|={2}|=(?!\s*\??\s*$)|&&|//|(?<![^\W\d])/(?![^\W\d]))[-+*/^=<>&|~\\@#!]*|[×÷±¬♭♯]"  # noqa: RUF001
+)
+"""Operators; not the equals sign that a sum ends with, nor a stroke between words."""
+_PICTURES = re.compile("[\u2190-\u2bff\U0001f000-\U0001faff]")
+_BITS = re.compile(r"\b[KMGT]b(?:ps|it|/s)?\b|\b[kKMGT]bit\b")
+_FREE = re.compile(r"(?!kosten|gebühr|porto|versand).{4,}frei(?:e[mnrs]?)?")
+_PERIODS = ("unit:", "weekday:", "month:", "season:")
+_ASKED_OF = {("you",), ("du",), ("sie",), ("ihr",)}
 _ENDS = tuple(".!?:;")
 
 
@@ -62,6 +78,9 @@ class Turn:
     literals: frozenset[str]
     parts: dict[str, frozenset[str]]
     question: str
+    tense: str
+    signs: tuple[str, ...]
+    pictures: tuple[str, ...]
     persons: frozenset[str]
     language: str
     code: bool
@@ -103,20 +122,50 @@ def read(text: str) -> Turn:
         words=frozenset(tokens),
         stems=frozenset(map(stem, tokens)),
         numbers=numbers(text[:LONGEST], tokens),
-        negations=sum(token in NEGATIONS or token in CONTRACTED or token.endswith("n't") for token in tokens),
-        facets=frozenset(STRICT[token] for token in tokens if token in STRICT),
+        negations=_negations(tokens),
+        facets=_facets(text[:LONGEST], tokens),
         names=_names(text[:LONGEST]),
         literals=frozenset(
             match.lower().strip("`'\"“”„«».,?!)") for match in _LITERAL.findall(text[:LONGEST])
         ),
         parts=_parts(tokens),
         question=_question(tokens),
+        tense=_tense(tokens),
+        signs=tuple(_SIGNS.findall(text[:LONGEST])),
+        pictures=tuple(_PICTURES.findall(text[:LONGEST])),
         persons=frozenset(PERSONS[token] for token in tokens if token in PERSONS),
         language=_language(tokens, text),
         code=_CODE.search(text) is not None,
         grams=frozenset(joined[at : at + 3] for at in range(len(joined) - 2)),
         bigrams=frozenset(pairwise(tokens)),
     )
+
+
+def _negations(tokens: tuple[str, ...]) -> int:
+    """How many words negate, alone, with another one, or by their ending."""
+    return sum(
+        token in NEGATIONS
+        or token in CONTRACTED
+        or token.endswith(("n't", "-free"))
+        or ("frei" in token and _FREE.fullmatch(token) is not None)
+        for token in tokens
+    ) + sum(pair in NEGATING for pair in pairwise(tokens))
+
+
+def _facets(text: str, tokens: tuple[str, ...]) -> frozenset[str]:
+    """Values of strict facets, and which spans of time are not the present ones."""
+    found = {STRICT[token] for token in tokens if token in STRICT}
+    for before, after in pairwise(tokens):
+        span = STRICT.get(after, after)
+        if before in SHIFTS and (after in SPANS or span.startswith(_PERIODS)) and span != "unit:day":
+            found.add(f"{SHIFTS[before]} {span}")
+    for at, token in enumerate(tokens):
+        if token[0].isdigit() or token in NUMBERS:
+            words = tokens[max(0, at - 2) : at]
+            found.update(BOUNDS[bound] for bound in (" ".join(words), *words[-1:]) if bound in BOUNDS)
+    if _BITS.search(text):
+        found.add("unit:bit")
+    return frozenset(found)
 
 
 def _names(text: str) -> frozenset[str]:
@@ -157,6 +206,18 @@ def _question(tokens: tuple[str, ...]) -> str:
         if token in QUESTIONS:
             after = tokens[at + 1] if at + 1 < len(tokens) else ""
             return f"how {after}" if QUESTIONS[token] == "how" and after in MEASURES else QUESTIONS[token]
+    return ""
+
+
+def _tense(tokens: tuple[str, ...]) -> str:
+    """The first verb of grammar that is no begging for something, as *can you* is."""
+    for at, token in enumerate(tokens):
+        tense = TENSES.get(token, "")
+        after = tokens[at + 1 : at + 4]
+        if tense == "is" and {"need", "have"} & set(after) and "to" in tokens[at + 2 : at + 6]:
+            return "must"
+        if tense and not (after[:1] in _ASKED_OF and tense in {"can", "will"}):
+            return tense
     return ""
 
 

@@ -108,6 +108,17 @@ def test_a_number_is_the_same_in_digits_and_words() -> None:
         assert read(f"about {one} people").numbers == read(f"about {other} people").numbers
 
 
+def test_bits_are_no_bytes() -> None:
+    """The one unit whose letters tell by their size alone."""
+    assert veto(read("is 10 Mb per second enough"), read("is 10 MB per second enough"))
+
+
+def test_another_picture_is_another_question() -> None:
+    """Two turns that both hold a picture hold the same ones; one without any may be the same question."""
+    assert veto(read("what does 👍 mean"), read("what does 👎 mean")) == "picture"
+    assert veto(read("where is my card 😡"), read("where is my card?")) == ""
+
+
 def test_code_and_overlong_turns_are_left_alone() -> None:
     """Somebody's code, and what is longer than is compared, are never served from another wording."""
     code = "what does this print\n```python\nprint(1)\n```"

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _decode = msgspec.json.Decoder().decode
+_HELD = {"id", "object", "created", "model", "choices", "usage", "error", "obfuscation"}
 _DELTA_FIELDS = FIELDS | {"content", "function_call", "refusal", "role", "tool_calls"}
 
 
@@ -59,6 +60,7 @@ class OpenAIStreamParser:
         self._started = self._over = False
         self._usage: Usage | None = None
         self._texts: list[str] = []
+        self._extra: Json = {}
         self._id = self._model = self._error = ""
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -125,15 +127,17 @@ class OpenAIStreamParser:
             yield Finished(
                 FinishReason.TOOL_CALLS if choice in self._calls else FinishReason.STOP, choice=choice
             )
-        yield Ended()
+        yield Ended(self._extra)
 
     def _chunk(self, wire: Json) -> Iterator[Event]:
         choices = wire.get("choices")
+        self._extra.update((name, wire[name]) for name in wire.keys() - _HELD if wire[name] is not None)
         self._id, self._model = self._id or word(wire.get("id")), self._model or word(wire.get("model"))
         if not self._started and choices:
             self._started = True
             created = wire.get("created")
-            yield Started(self._id, self._model, created=created if isinstance(created, int) else 0)
+            made = created if isinstance(created, int) else 0
+            yield Started(self._id, self._model, created=made, extra=dict(self._extra))
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
                 yield from self._choice(choice)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _encode = msgspec.json.Encoder().encode
+TOLD_EACH = ("service_tier", "system_fingerprint", "provider")
+"""Members beyond the neutral words that each chunk repeats."""
 _KINDS = {"text": "content", "refusal": "refusal", "thinking": "reasoning_content"}
 
 
@@ -93,6 +95,7 @@ class OpenAIStreamRenderer:
         self._head["id"] = event.id or self._head["id"]
         self._head["model"] = event.model or self._head["model"]
         self._head["created"] = event.created or self._head["created"]
+        self._head |= {name: event.extra[name] for name in TOLD_EACH if name in event.extra}
         self._usage = event.usage
 
     def _delta(self, event: Delta) -> bytes:
