@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from llmgw.gates.embedding import Embedder
     from llmgw.gates.state import Call, Gateway
     from llmgw.providers.embedding.static import StaticTable
+    from llmgw.storage.blocks import Near, Vector
     from llmgw.storage.meanings import Meanings, Remembered
-    from llmgw.storage.vectors import Near, Vector
 
 log = logging.getLogger("llmgw.cache")
 
@@ -214,8 +214,11 @@ class Semantics:
     async def _tend(self) -> None:
         """Write down counts and what judges have learnt, forget entries that are no longer in the file."""
         counts, self._counts = self._counts, Counter()
-        gone = await self.think(self.judging.settle, counts, self.index.entries())
-        for at, entry in enumerate(gone.tolist(), 1):
+        if not await self.think(self.judging.settle, counts):
+            return
+        # Told here and not there, where what was added last may not have been written yet.
+        gone = await self.think(self.judging.gone, self.index.entries())
+        for at, entry in enumerate(gone, 1):
             self.index.remove(entry)
             if not at % AT_ONCE:
                 await asyncio.sleep(0)

@@ -136,7 +136,7 @@ def test_a_thread_with_too_much_to_do_is_passed_by(
         gateway.semantic._waiting = 8
         assert gateway.ask(reworded).headers["x-llmgw-cache"] == "miss"
         gateway.semantic._waiting = 0
-        gateway.semantic.judging._turn = None  # type: ignore[assignment]
+        gateway.semantic.judging._read = None  # type: ignore[assignment]
         answer = gateway.chat("How could I reset the password of my account")
         assert (answer.status_code, answer.headers["x-llmgw-cache"]) == (200, "miss")
     with gateway.store() as store:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmgw.storage import blocks
 from llmgw.storage import vectors as module
-from llmgw.storage.vectors import SMALL, VectorIndex, code
+from llmgw.storage.blocks import SMALL
+from llmgw.storage.vectors import VectorIndex, code
 
 HERE, THERE = b"h" * 32, b"t" * 32
 
@@ -110,7 +112,8 @@ def test_any_order_of_changes_over_several_blocks(changes: list[tuple[int, int]]
     """The same where rows move from one block to another, and where only some have a second vector."""
     rows = vectors(41)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK", 8)
+        patch.setattr(blocks, "BLOCK", 8)
+        patch.setattr(blocks, "SMALL", 4)
         patch.setattr(module, "SMALL", 4)
         index, there = VectorIndex(), {}
         for change, entry in changes:
