@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
@@ -125,12 +126,12 @@ class _Line:
 
     __slots__ = ("_free", "client", "idle_since", "left_at", "mark", "used", "where")
 
-    def __init__(self, builder: ClientBuilder, mark: int, free: list[_Line], where: str) -> None:
+    def __init__(self, client: Client, mark: int, free: list[_Line], where: str) -> None:
+        self.client = client
         self.mark = mark
         self.left_at = 0.0
         self.idle_since = 0.0
         self.used = False
-        self.client: Client = builder.tcp_keepalive(timedelta(seconds=mark)).build()
         self._free = free
         self.where = where
 
@@ -152,10 +153,11 @@ class Transport:
         self._left: dict[int, _Line] = {}
         self._hanging_up: asyncio.Task[None] | None = None
         self._pruning: asyncio.Task[None] | None = None
+        self._building = ThreadPoolExecutor(1, "llmgw-lines")
 
-    def _line(self, url: str, connect_timeout: float, timeout: float) -> _Line:
+    async def _line(self, url: str, connect_timeout: float, read_timeout: float) -> _Line:
         where = _origin(url)
-        kind = (where, connect_timeout, timeout)
+        kind = (where, connect_timeout, read_timeout)
         free = self._pools.get(kind)
         if free is None:
             free = self._pools[kind] = []
@@ -164,7 +166,7 @@ class Transport:
         builder = (
             ClientBuilder()
             .connect_timeout(timedelta(seconds=connect_timeout))
-            .read_timeout(timedelta(seconds=timeout))
+            .read_timeout(timedelta(seconds=read_timeout))
             .pool_idle_timeout(timedelta(seconds=50))
             .pool_max_idle_per_host(1)
             .http1_only()
@@ -175,7 +177,14 @@ class Transport:
         )
         # A proxy from the environment is for the internet; a model on this machine is never behind it.
         mark = self._spare.pop() if self._spare else next(self._marks)  # the system takes none above 32,767
-        line = _Line(builder.no_proxy() if is_loopback(url) else builder, mark, free, where)
+        if is_loopback(url):
+            builder = builder.no_proxy()
+        try:
+            client = await asyncio.get_running_loop().run_in_executor(self._building, _client, builder, mark)
+        except BaseException:
+            self._spare.append(mark)
+            raise
+        line = _Line(client, mark, free, where)
         self._lines.add(line)
         if self._pruning is None:
             self._pruning = asyncio.get_running_loop().create_task(self._prune())
@@ -211,7 +220,7 @@ class Transport:
 
         UpstreamFailed when there is none, with the code ``upstream_unreachable`` when nothing was sent.
         """
-        line = self._line(url, connect_timeout, timeout)
+        line = await self._line(url, connect_timeout, timeout)
         kept, line.used = line.used, True
         begun = time.monotonic()
         while True:
@@ -262,6 +271,12 @@ class Transport:
             await line.client.close()
         self._lines.clear()
         self._pools.clear()
+        self._building.shutdown(wait=False)
+
+
+def _client(builder: ClientBuilder, mark: int) -> Client:
+    """Made in a thread: it reads the certificates of the system, for which an event loop cannot wait."""
+    return builder.tcp_keepalive(timedelta(seconds=mark)).build()
 
 
 def _headers(received: HeaderMap) -> Headers:

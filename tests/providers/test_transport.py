@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -102,3 +103,28 @@ def test_a_body_that_is_too_large(stream: bool, fake_openai: FakeOpenAI) -> None
         assert len(lines._lines) == 1
 
     run(check, most=100_000)
+
+
+def test_no_client_is_made_on_the_event_loop(
+    fake_openai: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making one takes milliseconds of CPU, which another thread gives; a call given up meanwhile loses no mark."""
+    true, where = transport._client, []
+
+    def note(*given: Any) -> Any:
+        where.append(threading.current_thread())
+        return true(*given)
+
+    monkeypatch.setattr(transport, "_client", note)
+
+    async def check(lines: Transport) -> None:
+        assert (await ask(lines, fake_openai)).status == 200
+        given_up = asyncio.create_task(ask(lines, fake_openai))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        assert len(lines._spare) == 1
+
+    run(check)
+    assert where
+    assert threading.main_thread() not in where
