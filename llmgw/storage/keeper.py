@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.errors import GatewayError, Unavailable
 from llmgw.storage.answers_schema import is_damage, set_aside
+from llmgw.storage.selecting import SWEPT_AT_ONCE
 
 if TYPE_CHECKING:
     from llmgw.domain.clock import Clock
@@ -35,6 +36,8 @@ TICK_SECONDS = 1.0
 """How often hits are counted into the file."""
 SWEEP_SECONDS = 60.0
 """How often expired entries are swept out."""
+SWEEP_PAUSE = 0.05
+"""Between two goes where there are many of them: others write then."""
 GIVEN_UP = Unavailable("the cache is closed", code="storage_unavailable")
 
 
@@ -97,7 +100,7 @@ class Keeper:
         jobs: list[tuple[Job, int, After]] = []
         closing = False
         try:
-            job = self._queue.get(timeout=TICK_SECONDS)
+            job = self._queue.get(timeout=TICK_SECONDS if self._sweep_at else SWEEP_PAUSE)
             while job is not None:
                 jobs.append(job)
                 job = self._queue.get_nowait()
@@ -116,8 +119,13 @@ class Keeper:
             self._try(lambda store: store.shrink())
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEEP_SECONDS
-            self._try(lambda store: store.sweep(self._clock.now()))
+            self._try(self._sweep)
         return not closing
+
+    def _sweep(self, store: AnswerStore) -> None:
+        """Where there is more of it, the next round goes on: no answer waits for long to be written."""
+        if store.sweep(self._clock.now()) == SWEPT_AT_ONCE:
+            self._sweep_at = 0.0
 
     def _follow(self) -> None:
         """Open the file where that is still to be done, or it is another one now, or a damaged one."""
