@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SCREEN = "screen"
 """The kind of the static vectors in the index."""
+MOST = 100_000
+"""Entries that are known by their wording: memory, and what a lookup costs the event loop, must have a bound."""
 NEAR = 0.45
 """Cosine of an embedder's vectors below which an entry is no candidate."""
 LOOK_EVERY = 12
@@ -97,13 +99,13 @@ class Judging:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._learnt: set[str] = set()
         self._rounds = 0
-        self._read_up_to = 0
+        self._read_up_to = meanings.before(MOST)
         self._dropped = 0
         self._stamp = meanings.store.stamp.read()
         self._load()
 
     def _load(self) -> None:
-        for row in self.meanings.rows():
+        for row in self.meanings.rows(self._read_up_to):
             if row.screener != self._mark:
                 continue  # by the table of another release
             vectors = {SCREEN: np.frombuffer(row.screen, np.int8)}
@@ -120,7 +122,7 @@ class Judging:
         """
         meanings = self.meanings
         if self._dropped != meanings.dropped:
-            self._dropped, self._read_up_to = meanings.dropped, 0
+            self._dropped, self._read_up_to = meanings.dropped, meanings.before(MOST)
         found = meanings.unread(self._read_up_to, self._mark, AT_ONCE)
         made = []
         for entry, fingerprint in found:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from llmgw.errors import GatewayError, Unavailable
-from llmgw.gates.judging import AT_ONCE, SCREEN, Judging, Options, Sight
+from llmgw.gates.judging import AT_ONCE, MOST, SCREEN, Judging, Options, Sight
 from llmgw.rules.rewording import may_reword
 from llmgw.storage.vectors import VectorIndex, code
 
@@ -212,12 +212,17 @@ class Semantics:
         self._thread.submit(_logged, work, *given)
 
     async def _tend(self) -> None:
-        """Write down counts and what judges have learnt, forget entries that are no longer in the file."""
+        """Write down counts and what judges have learnt, forget entries that are too many or no longer in the file."""
         counts, self._counts = self._counts, Counter()
-        if not await self.think(self.judging.settle, counts):
+        moved = await self.think(self.judging.settle, counts)
+        surplus = max(0, len(self.index) - MOST)
+        if not (moved or surplus):
             return
         # Told here and not there, where what was added last may not have been written yet.
-        gone = await self.think(self.judging.gone, self.index.entries())
+        there = self.index.entries()
+        gone = there[:surplus]
+        if moved:
+            gone += await self.think(self.judging.gone, there[surplus:])
         for at, entry in enumerate(gone, 1):
             self.index.remove(entry)
             if not at % AT_ONCE:
