@@ -89,6 +89,7 @@ class Semantics:
         except Exception:
             log.exception("serving without a semantic cache")
             return
+        await self._warm()
         while True:
             try:
                 if await self.think(self._follow):
@@ -102,6 +103,15 @@ class Semantics:
             except Exception:
                 log.exception("the semantic cache failed")
             await asyncio.sleep(TEND_SECONDS)
+
+    async def _warm(self) -> None:
+        """Have the embedder loaded now: the first lookup could not wait, and loading libraries holds up every other call."""
+        read = None if self._embedder is None else self._embedder.read
+        if read is not None:
+            try:
+                await self.think(read, [""])
+            except GatewayError as error:
+                self._fail(error)
 
     def _follow(self) -> bool:
         """Read the file where that is still to be done, or it is another one now; whether it was read."""
@@ -119,7 +129,7 @@ class Semantics:
     def _fail(self, error: GatewayError | TimeoutError) -> None:
         """Say once that nothing is found at present."""
         if not self._troubled:
-            log.warning("the semantic cache is passed by: %s", error or "its embedder takes too long")
+            log.warning("the semantic cache is passed by: %s", str(error) or "its embedder takes too long")
         self._troubled = True
         in_place = not (hasattr(self, "judging") and self.judging.meanings.store.misplaced)
         if isinstance(error, Unavailable) and in_place:
