@@ -105,13 +105,16 @@ class Judging:
         self._load()
 
     def _load(self) -> None:
+        context = b""
         for row in self.meanings.rows(self._read_up_to):
             if row.screener != self._mark:
                 continue  # by the table of another release
+            if row.context != context:
+                context = row.context  # one and the same for all that have it
             vectors = {SCREEN: np.frombuffer(row.screen, np.int8)}
             if row.embedder == self._kind and row.vector is not None:
                 vectors[self._kind] = np.frombuffer(row.vector, np.int8)
-            self.index.add(row.context, row.entry, **vectors)
+            self.index.add(context, row.entry, **vectors)
 
     def unread(
         self, now: Nanoseconds, embed: Callable[[str], Vector]
