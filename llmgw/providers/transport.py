@@ -161,34 +161,25 @@ class Transport:
         free = self._pools.get(kind)
         if free is None:
             free = self._pools[kind] = []
-        if free:
-            return free.pop()
-        builder = (
-            ClientBuilder()
-            .connect_timeout(timedelta(seconds=connect_timeout))
-            .read_timeout(timedelta(seconds=read_timeout))
-            .pool_idle_timeout(timedelta(seconds=50))
-            .pool_max_idle_per_host(1)
-            .http1_only()
-            .follow_redirects(False)
-            .default_cookie_store(False)
-            .referer(False)
-            .tcp_nodelay(True)
-        )
-        # A proxy from the environment is for the internet; a model on this machine is never behind it.
-        mark = self._spare.pop() if self._spare else next(self._marks)  # the system takes none above 32,767
-        if is_loopback(url):
-            builder = builder.no_proxy()
-        try:
-            client = await asyncio.get_running_loop().run_in_executor(self._building, _client, builder, mark)
-        except BaseException:
-            self._spare.append(mark)
-            raise
-        line = _Line(client, mark, free, where)
-        self._lines.add(line)
-        if self._pruning is None:
-            self._pruning = asyncio.get_running_loop().create_task(self._prune())
-        return line
+        while not free:
+            builder = _builder(url, connect_timeout, read_timeout)
+            # The system takes no mark above 32,767.
+            mark = self._spare.pop() if self._spare else next(self._marks)
+            client = None
+            try:
+                client = await asyncio.get_running_loop().run_in_executor(
+                    self._building, _client, builder, mark, free
+                )
+            finally:
+                if client is None:
+                    self._spare.append(mark)
+            if client is not None:
+                line = _Line(client, mark, free, where)
+                self._lines.add(line)
+                if self._pruning is None:
+                    self._pruning = asyncio.get_running_loop().create_task(self._prune())
+                return line
+        return free.pop()
 
     async def _prune(self) -> None:
         """Close the lines that have been idle for long, and those that are too many; the latest used are kept."""
@@ -274,9 +265,29 @@ class Transport:
         self._building.shutdown(wait=False)
 
 
-def _client(builder: ClientBuilder, mark: int) -> Client:
-    """Made in a thread: it reads the certificates of the system, for which an event loop cannot wait."""
-    return builder.tcp_keepalive(timedelta(seconds=mark)).build()
+def _builder(url: str, connect_timeout: float, read_timeout: float) -> ClientBuilder:
+    builder = (
+        ClientBuilder()
+        .connect_timeout(timedelta(seconds=connect_timeout))
+        .read_timeout(timedelta(seconds=read_timeout))
+        .pool_idle_timeout(timedelta(seconds=50))
+        .pool_max_idle_per_host(1)
+        .http1_only()
+        .follow_redirects(False)
+        .default_cookie_store(False)
+        .referer(False)
+        .tcp_nodelay(True)
+    )
+    # A proxy from the environment is for the internet; a model on this machine is never behind it.
+    return builder.no_proxy() if is_loopback(url) else builder
+
+
+def _client(builder: ClientBuilder, mark: int, free: list[_Line]) -> Client | None:
+    """Made in a thread: it reads the certificates of the system, for which an event loop cannot wait.
+
+    None where a line has become free meanwhile.
+    """
+    return None if free else builder.tcp_keepalive(timedelta(seconds=mark)).build()
 
 
 def _headers(received: HeaderMap) -> Headers:
