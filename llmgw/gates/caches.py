@@ -45,6 +45,9 @@ CALLERS = ("openai_chat", "anthropic")
 FORMS = tuple(bytes([number]) for number in range(3 * len(CALLERS)))
 """Dialects and forms of replies: plain, streamed, and streamed with its usage."""
 
+FREED = 32
+"""Replies that are let go of with each new one, of those that were all cleared at once."""
+
 SMALL_BODY = 4096
 MOST_PEEKS = 1024
 """Bodies, and how long ones, of which is kept what the gates need to know; past that the memory starts again."""
@@ -120,6 +123,7 @@ class Memory:
         self._most = most
         self._size = 0
         self._held: OrderedDict[bytes, Held] = OrderedDict()
+        self._gone: list[OrderedDict[bytes, Held]] = []
 
     @property
     def size(self) -> int:
@@ -133,6 +137,8 @@ class Memory:
         return held
 
     def put(self, name: bytes, held: Held) -> None:
+        if self._gone:
+            self._free()
         self.drop(name)
         size = held.size
         if size <= self._most:
@@ -147,8 +153,16 @@ class Memory:
             self._size -= held.size
 
     def clear(self) -> None:
-        self._held.clear()
-        self._size = 0
+        """They are let go of bit by bit: very many at once would hold up the event loop."""
+        self._gone.append(self._held)
+        self._held, self._size = OrderedDict(), 0
+
+    def _free(self) -> None:
+        gone = self._gone[-1]
+        for _ in range(min(FREED, len(gone))):
+            gone.popitem()
+        if not gone:
+            self._gone.pop()
 
 
 class Caches:

@@ -48,6 +48,10 @@ class Twin:
         self._content_type = ""
         self._whole = False
 
+    def leave(self) -> None:
+        """Let the call, which is over, go on its own: two that hold each other are left to the collector."""
+        self._call.send, self._call.twin = self._send, None
+
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """Pass on what the call sends and keep it."""
         if message["type"] == "http.response.start":
@@ -127,6 +131,7 @@ def end(caches: Caches, call: Call, loop: asyncio.AbstractEventLoop) -> None:
     twin = call.twin
     if twin is None:
         return
+    twin.leave()
     kept = twin.replay(caches.idempotency_ttl)
     if kept is not None:
         caches.replays[kept.scope] = kept

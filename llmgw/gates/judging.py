@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
 from llmgw.domain.cache import PROMPT_LENGTH, Sighting
 from llmgw.domain.chat import Text
@@ -18,7 +18,7 @@ from llmgw.rules.rewording import may_reword
 from llmgw.rules.similarity.decision import Neighbour
 from llmgw.rules.similarity.equivalence import equivalent
 from llmgw.rules.similarity.judge import Judge, Verdict
-from llmgw.rules.similarity.turn import read
+from llmgw.rules.similarity.turn import Turn, read
 from llmgw.storage.vectors import VectorIndex, code
 
 if TYPE_CHECKING:
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
     from llmgw.domain.cache import Entry
     from llmgw.domain.chat import ChatAnswer
+    from llmgw.storage.blocks import Code, Near, Vector
     from llmgw.storage.meanings import Meanings, Remembered
-    from llmgw.storage.vectors import Code, Near, Vector
 
 SCREEN = "screen"
 """The kind of the static vectors in the index."""
+MOST = 100_000
+"""Entries that are known by their wording: memory, and what a lookup costs the event loop, must have a bound."""
 NEAR = 0.45
 """Cosine of an embedder's vectors below which an entry is no candidate."""
 LOOK_EVERY = 12
@@ -40,9 +42,12 @@ LOOK_EVERY = 12
 ANSWER = 1000
 """Characters of an answer that are embedded to compare it."""
 TURNS = 1024
-"""Turns that are kept read."""
+"""Turns of entries that are kept read, as bytes: the collector walks their many sets only while one is looked at."""
 AT_ONCE = 16
 """Entries that get their vectors in one go."""
+
+_pack = msgpack.Encoder().encode
+_unpack = msgpack.Decoder(Turn).decode
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -91,23 +96,26 @@ class Judging:
         self._mark = mark
         self._kind = kind
         self._embed = embed
-        self._turn = lru_cache(TURNS)(read)
+        self._read = lru_cache(TURNS)(_read)
         self._counts: Counter[tuple[str, str]] = Counter()
         self._learnt: set[str] = set()
         self._rounds = 0
-        self._read_up_to = 0
+        self._read_up_to = meanings.before(MOST)
         self._dropped = 0
         self._stamp = meanings.store.stamp.read()
         self._load()
 
     def _load(self) -> None:
-        for row in self.meanings.rows():
+        context = b""
+        for row in self.meanings.rows(self._read_up_to):
             if row.screener != self._mark:
                 continue  # by the table of another release
+            if row.context != context:
+                context = row.context  # one and the same for all that have it
             vectors = {SCREEN: np.frombuffer(row.screen, np.int8)}
             if row.embedder == self._kind and row.vector is not None:
                 vectors[self._kind] = np.frombuffer(row.vector, np.int8)
-            self.index.add(row.context, row.entry, **vectors)
+            self.index.add(context, row.entry, **vectors)
 
     def unread(
         self, now: Nanoseconds, embed: Callable[[str], Vector]
@@ -118,7 +126,7 @@ class Judging:
         """
         meanings = self.meanings
         if self._dropped != meanings.dropped:
-            self._dropped, self._read_up_to = meanings.dropped, 0
+            self._dropped, self._read_up_to = meanings.dropped, meanings.before(MOST)
         found = meanings.unread(self._read_up_to, self._mark, AT_ONCE)
         made = []
         for entry, fingerprint in found:
@@ -144,14 +152,14 @@ class Judging:
             found = self.index.search(sight.context, self._kind, query, options.candidates, NEAR)
         there = self.meanings.remembered(sight.context, [each.entry for each in found], sight.at)
         neighbours = [
-            Neighbour(each.entry, self._turn(kept.prompt), each.cosine, kept.group or each.entry)
+            Neighbour(each.entry, _unpack(self._read(kept.prompt)), each.cosine, kept.group or each.entry)
             for each in found
             if (kept := there.get(each.entry)) and kept.created_at > sight.at - options.ttl
         ]
         gone = [each.entry for each in found if each.entry not in there]
         if not neighbours:
             return gone, None
-        verdict = self._judge_of(sight.tenant).consider(self._turn(sight.prompt), neighbours)
+        verdict = self._judge_of(sight.tenant).consider(read(sight.prompt), neighbours)
         if verdict.neighbour is None:
             return gone, None
         chosen = there[verdict.neighbour.entry_id]
@@ -223,8 +231,8 @@ class Judging:
         """A judge's name in the file: what one embedder's cosines taught says nothing about another's."""
         return f"{self._kind} {tenant}"
 
-    def settle(self, counts: Counter[tuple[str, str]], there: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Write down counts and what was learnt; of the entries ``there`` are those that have gone from the file."""
+    def settle(self, counts: Counter[tuple[str, str]]) -> bool:
+        """Write down counts and what was learnt; whether entries may have gone from the file since it said so last."""
         meanings = self.meanings
         counts, self._counts = counts + self._counts, Counter()
         meanings.count(counts)
@@ -233,15 +241,24 @@ class Judging:
             self._learnt.clear()
             meanings.keep_judges(states)
         stamp, self._rounds = meanings.store.stamp.read(), self._rounds + 1
-        if there is None or (stamp == self._stamp and self._rounds % LOOK_EVERY):
-            return np.zeros(0, np.int64)
+        if stamp == self._stamp and self._rounds % LOOK_EVERY:
+            return False
         self._stamp = stamp
-        return np.setdiff1d(there, np.fromiter(meanings.entries(), np.int64))
+        return True
+
+    def gone(self, there: Sequence[int]) -> list[int]:
+        """Those of the entries that were there which are no longer in the file."""
+        kept = np.fromiter(self.meanings.entries(), np.int64)
+        return [int(entry) for entry in np.setdiff1d(np.array(there, np.int64), kept)]
 
     def end(self, counts: Counter[tuple[str, str]]) -> None:
         """The last word."""
-        self.settle(counts, None)
+        self.settle(counts)
         self.meanings.store.close()
+
+
+def _read(prompt: str) -> bytes:
+    return _pack(read(prompt))
 
 
 def asked_of(entry: Entry) -> Asked:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def land(caches: Caches, call: Call, loop: asyncio.AbstractEventLoop) -> None:
     """End a leader's flight and have its answer remembered; until it is, the flight itself answers."""
     flight, known = call.flight, call.known
+    call.flight = None  # which holds the call, and would be left to the collector with it
     if flight is None or known is None:
         return
     name = known.asked.fingerprint

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from llmgw.errors import GatewayError, Unavailable
-from llmgw.gates.judging import AT_ONCE, SCREEN, Judging, Options, Sight
+from llmgw.gates.judging import AT_ONCE, MOST, SCREEN, Judging, Options, Sight
 from llmgw.rules.rewording import may_reword
 from llmgw.storage.vectors import VectorIndex, code
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from llmgw.gates.embedding import Embedder
     from llmgw.gates.state import Call, Gateway
     from llmgw.providers.embedding.static import StaticTable
+    from llmgw.storage.blocks import Near, Vector
     from llmgw.storage.meanings import Meanings, Remembered
-    from llmgw.storage.vectors import Near, Vector
 
 log = logging.getLogger("llmgw.cache")
 
@@ -91,6 +91,7 @@ class Semantics:
         except Exception:
             log.exception("serving without a semantic cache")
             return
+        await self._warm()
         while True:
             try:
                 if await self.think(self._follow):
@@ -104,6 +105,15 @@ class Semantics:
             except Exception:
                 log.exception("the semantic cache failed")
             await asyncio.sleep(TEND_SECONDS)
+
+    async def _warm(self) -> None:
+        """Have the embedder loaded now: the first lookup could not wait, and loading libraries holds up every other call."""
+        read = None if self._embedder is None else self._embedder.read
+        if read is not None:
+            try:
+                await self.think(read, [""])
+            except GatewayError as error:
+                self._fail(error)
 
     def _follow(self) -> bool:
         """Read the file where that is still to be done, or it is another one now; whether it was read."""
@@ -121,7 +131,7 @@ class Semantics:
     def _fail(self, error: GatewayError | TimeoutError) -> None:
         """Say once that nothing is found at present."""
         if not self._troubled:
-            log.warning("the semantic cache is passed by: %s", error or "it takes too long")
+            log.warning("the semantic cache is passed by: %s", str(error) or "it takes too long")
         self._troubled = True
         in_place = not (hasattr(self, "judging") and self.judging.meanings.store.misplaced)
         if isinstance(error, Unavailable) and in_place:
@@ -216,10 +226,18 @@ class Semantics:
         self._thread.submit(_logged, work, *given)
 
     async def _tend(self) -> None:
-        """Write down counts and what judges have learnt, forget entries that are no longer in the file."""
+        """Write down counts and what judges have learnt, forget entries that are too many or no longer in the file."""
         counts, self._counts = self._counts, Counter()
-        gone = await self.think(self.judging.settle, counts, self.index.entries())
-        for at, entry in enumerate(gone.tolist(), 1):
+        moved = await self.think(self.judging.settle, counts)
+        surplus = max(0, len(self.index) - MOST)
+        if not (moved or surplus):
+            return
+        # Told here and not there, where what was added last may not have been written yet.
+        there = self.index.entries()
+        gone = there[:surplus]
+        if moved:
+            gone += await self.think(self.judging.gone, there[surplus:])
+        for at, entry in enumerate(gone, 1):
             self.index.remove(entry)
             if not at % AT_ONCE:
                 await asyncio.sleep(0)

@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
@@ -125,12 +126,12 @@ class _Line:
 
     __slots__ = ("_free", "client", "idle_since", "left_at", "mark", "used", "where")
 
-    def __init__(self, builder: ClientBuilder, mark: int, free: list[_Line], where: str) -> None:
+    def __init__(self, client: Client, mark: int, free: list[_Line], where: str) -> None:
+        self.client = client
         self.mark = mark
         self.left_at = 0.0
         self.idle_since = 0.0
         self.used = False
-        self.client: Client = builder.tcp_keepalive(timedelta(seconds=mark)).build()
         self._free = free
         self.where = where
 
@@ -152,34 +153,33 @@ class Transport:
         self._left: dict[int, _Line] = {}
         self._hanging_up: asyncio.Task[None] | None = None
         self._pruning: asyncio.Task[None] | None = None
+        self._building = ThreadPoolExecutor(1, "llmgw-lines")
 
-    def _line(self, url: str, connect_timeout: float, timeout: float) -> _Line:
+    async def _line(self, url: str, connect_timeout: float, read_timeout: float) -> _Line:
         where = _origin(url)
-        kind = (where, connect_timeout, timeout)
+        kind = (where, connect_timeout, read_timeout)
         free = self._pools.get(kind)
         if free is None:
             free = self._pools[kind] = []
-        if free:
-            return free.pop()
-        builder = (
-            ClientBuilder()
-            .connect_timeout(timedelta(seconds=connect_timeout))
-            .read_timeout(timedelta(seconds=timeout))
-            .pool_idle_timeout(timedelta(seconds=50))
-            .pool_max_idle_per_host(1)
-            .http1_only()
-            .follow_redirects(False)
-            .default_cookie_store(False)
-            .referer(False)
-            .tcp_nodelay(True)
-        )
-        # A proxy from the environment is for the internet; a model on this machine is never behind it.
-        mark = self._spare.pop() if self._spare else next(self._marks)  # the system takes none above 32,767
-        line = _Line(builder.no_proxy() if is_loopback(url) else builder, mark, free, where)
-        self._lines.add(line)
-        if self._pruning is None:
-            self._pruning = asyncio.get_running_loop().create_task(self._prune())
-        return line
+        while not free:
+            builder = _builder(url, connect_timeout, read_timeout)
+            # The system takes no mark above 32,767.
+            mark = self._spare.pop() if self._spare else next(self._marks)
+            client = None
+            try:
+                client = await asyncio.get_running_loop().run_in_executor(
+                    self._building, _client, builder, mark, free
+                )
+            finally:
+                if client is None:
+                    self._spare.append(mark)
+            if client is not None:
+                line = _Line(client, mark, free, where)
+                self._lines.add(line)
+                if self._pruning is None:
+                    self._pruning = asyncio.get_running_loop().create_task(self._prune())
+                return line
+        return free.pop()
 
     async def _prune(self) -> None:
         """Close the lines that have been idle for long, and those that are too many; the latest used are kept."""
@@ -211,7 +211,7 @@ class Transport:
 
         UpstreamFailed when there is none, with the code ``upstream_unreachable`` when nothing was sent.
         """
-        line = self._line(url, connect_timeout, timeout)
+        line = await self._line(url, connect_timeout, timeout)
         kept, line.used = line.used, True
         begun = time.monotonic()
         while True:
@@ -262,6 +262,32 @@ class Transport:
             await line.client.close()
         self._lines.clear()
         self._pools.clear()
+        self._building.shutdown(wait=False)
+
+
+def _builder(url: str, connect_timeout: float, read_timeout: float) -> ClientBuilder:
+    builder = (
+        ClientBuilder()
+        .connect_timeout(timedelta(seconds=connect_timeout))
+        .read_timeout(timedelta(seconds=read_timeout))
+        .pool_idle_timeout(timedelta(seconds=50))
+        .pool_max_idle_per_host(1)
+        .http1_only()
+        .follow_redirects(False)
+        .default_cookie_store(False)
+        .referer(False)
+        .tcp_nodelay(True)
+    )
+    # A proxy from the environment is for the internet; a model on this machine is never behind it.
+    return builder.no_proxy() if is_loopback(url) else builder
+
+
+def _client(builder: ClientBuilder, mark: int, free: list[_Line]) -> Client | None:
+    """Made in a thread: it reads the certificates of the system, for which an event loop cannot wait.
+
+    None where a line has become free meanwhile.
+    """
+    return None if free else builder.tcp_keepalive(timedelta(seconds=mark)).build()
 
 
 def _headers(received: HeaderMap) -> Headers:

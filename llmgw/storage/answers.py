@@ -20,7 +20,7 @@ from llmgw.errors import ConfigInvalid, GatewayError, NotFound
 from llmgw.storage.answers_schema import AnswerFile, is_damage, set_aside, troubles
 from llmgw.storage.database import BUSY_SECONDS
 from llmgw.storage.sealing import seal
-from llmgw.storage.selecting import where
+from llmgw.storage.selecting import EXPIRED, FORGOTTEN, OLDEST, SWEPT_AT_ONCE, where
 from llmgw.storage.stamp import Stamp
 
 if TYPE_CHECKING:
@@ -55,14 +55,6 @@ _HOLDING = (
     "sum(size) AS bytes, sum(hits) AS hits, sum(saved) AS saved, sum(hits * latency_us) AS saved_us"
 )
 
-_OLDEST = """SELECT max(used) FROM (SELECT used FROM
-(SELECT used_at AS used FROM entries WHERE pinned = 0 ORDER BY used_at LIMIT :most) UNION ALL SELECT used FROM
-(SELECT created_at AS used FROM replays ORDER BY expires_at LIMIT :most) ORDER BY used LIMIT :most)"""
-"""Up to when those were used that go first."""
-
-_FORGOTTEN = "DELETE FROM sightings WHERE entry_id NOT IN (SELECT id FROM entries) OR prompt NOT IN (SELECT prompt FROM entries)"
-"""Notes of the semantic cache whose texts nobody is to find any more."""
-
 EVICTED_AT_ONCE = 64
 GIVEN_BACK = 8192
 """Pages of the file that are given back to the disk in one go."""
@@ -92,6 +84,8 @@ class AnswerStore:
         self.pack = ZstdCompressor(level=3).compress
         self.unpack = ZstdDecompressor().decompress
         self.stamp = Stamp(file.path)
+        self._swept = 0
+        """Entries that went since notes of such were forgotten."""
 
     @classmethod
     def open(
@@ -204,7 +198,7 @@ class AnswerStore:
             count = connection.execute(f"DELETE FROM entries WHERE {conditions}", values).rowcount  # noqa: S608
             if selector == Selector():
                 connection.execute("DELETE FROM replays")
-            connection.execute(_FORGOTTEN)
+            connection.execute(FORGOTTEN)
         with troubles(self.path):
             self.connection.execute("PRAGMA incremental_vacuum").fetchall()
         self.stamp.bump()
@@ -259,15 +253,18 @@ class AnswerStore:
             count_in(connection, self._clock.now(), name, more, tenant)
 
     def sweep(self, now: Nanoseconds) -> int:
-        """Forget what has expired; how many entries."""
+        """Forget what has expired, ``SWEPT_AT_ONCE`` entries at most; how many entries."""
         with self.change() as connection:
             connection.execute("DELETE FROM replays WHERE expires_at <= ?", (now,))
-            expired = connection.execute(
-                "DELETE FROM entries WHERE expires_at <= ? AND pinned = 0", (now,)
-            ).rowcount
+            expired = connection.execute(f"DELETE FROM entries WHERE id IN ({EXPIRED})", (now,)).rowcount  # noqa: S608
+            self._swept += expired
             if expired:
                 count_in(connection, now, "expired", expired)
-                connection.execute(_FORGOTTEN)
+            if expired == SWEPT_AT_ONCE:
+                return expired
+            if self._swept:
+                connection.execute(FORGOTTEN)
+                self._swept = 0
         self._give_back()
         return expired
 
@@ -289,7 +286,7 @@ class AnswerStore:
         evicted = 0
         while self.bytes() > self.cap_bytes:
             with self.change() as connection:
-                (oldest,) = connection.execute(_OLDEST, {"most": EVICTED_AT_ONCE}).fetchone()
+                (oldest,) = connection.execute(OLDEST, {"most": EVICTED_AT_ONCE}).fetchone()
                 if oldest is None:
                     break
                 connection.execute("DELETE FROM replays WHERE created_at <= ?", (oldest,))

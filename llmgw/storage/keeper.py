@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.errors import GatewayError, Unavailable
 from llmgw.storage.answers_schema import is_damage, set_aside
+from llmgw.storage.selecting import SWEPT_AT_ONCE
 
 if TYPE_CHECKING:
     from llmgw.domain.clock import Clock
@@ -35,6 +36,8 @@ TICK_SECONDS = 1.0
 """How often hits are counted into the file."""
 SWEEP_SECONDS = 60.0
 """How often expired entries are swept out."""
+SWEEP_PAUSE = 0.05
+"""Between two goes where there are many of them: others write then."""
 GIVEN_UP = Unavailable("the cache is closed", code="storage_unavailable")
 
 
@@ -57,6 +60,7 @@ class Keeper:
         self.trouble = ""
         self._damaged = False
         self._closing = False
+        self._sweep_at = 0.0
         self._thread = threading.Thread(target=self._run, name="llmgw-cache", daemon=True)
         self._thread.start()
 
@@ -87,32 +91,41 @@ class Keeper:
             self._thread.join()
 
     def _run(self) -> None:
-        sweep_at = 0.0
-        closing = False
-        while not closing:
-            jobs: list[tuple[Job, int, After]] = []
-            try:
-                job = self._queue.get(timeout=TICK_SECONDS)
-                while job is not None:
-                    jobs.append(job)
-                    job = self._queue.get_nowait()
-                closing = True
-            except Empty:
-                pass
-            self._follow()
-            for write, size, after in jobs:
-                # once it closes each of them would wait as long as the last
-                after(GIVEN_UP if self._closing and self.trouble else self._try(write))
-                with self._lock:
-                    self._waiting -= size
-            if hits := self._taken():
-                self._try(lambda store, hits=hits: store.touch(hits, self._clock.now()))  # type: ignore[misc]
-            if jobs and not self.trouble:  # shrinking only reads where nothing is to go
-                self._try(lambda store: store.shrink())
-            if time.monotonic() >= sweep_at:
-                sweep_at = time.monotonic() + SWEEP_SECONDS
-                self._try(lambda store: store.sweep(self._clock.now()))
+        while self._round():
+            pass
         self._let_go()
+
+    def _round(self) -> bool:
+        """Do what is asked meanwhile, and what is due; whether another round follows."""
+        jobs: list[tuple[Job, int, After]] = []
+        closing = False
+        try:
+            job = self._queue.get(timeout=TICK_SECONDS if self._sweep_at else SWEEP_PAUSE)
+            while job is not None:
+                jobs.append(job)
+                job = self._queue.get_nowait()
+            closing = True
+        except Empty:
+            pass
+        self._follow()
+        for write, size, after in jobs:
+            # once it closes each of them would wait as long as the last
+            after(GIVEN_UP if self._closing and self.trouble else self._try(write))
+            with self._lock:
+                self._waiting -= size
+        if hits := self._taken():
+            self._try(lambda store: store.touch(hits, self._clock.now()))
+        if jobs and not self.trouble:  # shrinking only reads where nothing is to go
+            self._try(lambda store: store.shrink())
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + SWEEP_SECONDS
+            self._try(self._sweep)
+        return not closing
+
+    def _sweep(self, store: AnswerStore) -> None:
+        """Where there is more of it, the next round goes on: no answer waits for long to be written."""
+        if store.sweep(self._clock.now()) == SWEPT_AT_ONCE:
+            self._sweep_at = 0.0
 
     def _follow(self) -> None:
         """Open the file where that is still to be done, or it is another one now, or a damaged one."""

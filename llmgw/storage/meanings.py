@@ -71,11 +71,19 @@ class Meanings:
         self.dropped = 0
         """How many entries' vectors turned out damaged."""
 
-    def rows(self) -> Iterator[Row]:
-        """Every entry that has vectors, the entries of one context together; what is damaged is dropped."""
+    def before(self, newest: int) -> int:
+        """The id above which lie so many of the newest entries, or all there are."""
+        with troubles(self.store.path):
+            row = self.store.connection.execute(
+                "SELECT id FROM entries ORDER BY id DESC LIMIT 1 OFFSET ?", (newest,)
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def rows(self, after: int = 0) -> Iterator[Row]:
+        """Every entry above an id that has vectors, the entries of one context together; what is damaged is dropped."""
         damaged = []
         with troubles(self.store.path):
-            for row in self.store.connection.execute(f"{_READ} ORDER BY context"):
+            for row in self.store.connection.execute(f"{_READ} WHERE id > ? ORDER BY context", (after,)):
                 if _is_whole(row):
                     yield Row(row[0], row[2], *row[5:9])
                 else:

@@ -1,4 +1,4 @@
-"""A selector of remembered answers as SQL."""
+"""Which remembered answers are meant, as SQL: by a selector, by their age, by what went with them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,22 @@ _CONDITIONS = {
     "OR EXISTS (SELECT 1 FROM json_each(:in_tags) WHERE instr(',' || tags || ',', value)))",
 }
 """What each condition of a selector means."""
+
+OLDEST = """SELECT max(used) FROM (SELECT used FROM
+(SELECT used_at AS used FROM entries WHERE pinned = 0 ORDER BY used_at LIMIT :most) UNION ALL SELECT used FROM
+(SELECT created_at AS used FROM replays ORDER BY expires_at LIMIT :most) ORDER BY used LIMIT :most)"""
+"""Up to when those were used that go first."""
+
+FORGOTTEN = (
+    "DELETE FROM sightings WHERE entry_id NOT IN (SELECT id FROM entries) OR prompt NOT IN "
+    "(SELECT prompt FROM entries WHERE prompt IN (SELECT prompt FROM sightings))"
+)
+"""Notes of the semantic cache whose texts nobody is to find any more."""
+
+SWEPT_AT_ONCE = 2000
+"""Entries that are swept out in one go, in about a tenth of a second: whoever else writes waits meanwhile."""
+
+EXPIRED = f"SELECT id FROM entries WHERE expires_at <= ? AND pinned = 0 LIMIT {SWEPT_AT_ONCE}"  # noqa: S608
 
 
 def where(selector: Selector, now: Nanoseconds) -> tuple[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from support.remembered import an_answer, an_entry
 from support.semantics import Semantic, semantic_options, willing_judge
 
 from llmgw.domain.cache import Stored
-from llmgw.gates import semantics
+from llmgw.gates import judging, semantics
 
 if TYPE_CHECKING:
     from support.fake_anthropic import FakeAnthropic
@@ -140,3 +140,22 @@ def test_much_to_fill_in_keeps_nothing_else_from_being_done(
             gateway.until(lambda: store.counter("semantic_asked") == 1)
             assert len(gateway.semantic.index) < 900
             gateway.until(lambda: len(gateway.semantic.index) == 1001)
+
+
+def test_only_so_many_are_known_by_their_wording(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest are, while it runs, after a restart, and of what was stored while nobody looked."""
+    monkeypatch.setattr(judging, "MOST", 2)
+    monkeypatch.setattr(semantics, "MOST", 2)
+    asked = [f"How do I reset the {part} of my account?" for part in ("name", "mail", "phone", "badge")]
+    with Cached(tmp_path, fake_openai, fake_anthropic, cache=options()) as gateway:
+        for number, text in enumerate(asked, 1):
+            gateway.chat(text)
+            gateway.settled(number)
+    with Semantic(tmp_path, fake_openai, fake_anthropic, cache=semantic_options()) as gateway:
+        Semantic.until(lambda: sorted(gateway.semantic.index.entries()) == [3, 4])
+        gateway.chat("How do I reset the photo of my account?")
+        Semantic.until(lambda: sorted(gateway.semantic.index.entries()) == [4, 5])
+    with Semantic(tmp_path, fake_openai, fake_anthropic, cache=semantic_options()) as gateway:
+        assert sorted(gateway.semantic.index.entries()) == [4, 5]

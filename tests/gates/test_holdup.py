@@ -16,7 +16,7 @@ FEW = 10
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell who waited")
 def test_no_step_of_the_loop_takes_long(tmp_path: Path) -> None:
     """At 100,000 entries lookups, inserts, hits, eviction and opening leave no step of 5 ms CPU, but for very few."""
-    found = measure(tmp_path, 100_000)
+    found, _ = measure(tmp_path, 100_000)
     long = {
         phase: [step for step in steps if step.cpu > LONGEST]
         for phase, steps in found.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llmgw.domain.route import Target, Tier
-from llmgw.gates.caches import OVERHEAD, Held, Memory, Origin
+from llmgw.gates.caches import FREED, OVERHEAD, Held, Memory, Origin
 
 ORIGIN = Origin(Target("openai", "gpt-4o", Tier.CHEAP), {}, ())
 
@@ -38,6 +38,22 @@ def test_the_least_wanted_goes_first() -> None:
     assert [memory.get(name(number)) is not None for number in (1, 3, 4)] == [True, True, True]
     memory.clear()
     assert memory.get(name(1)) is None
+
+
+def test_what_is_cleared_goes_bit_by_bit() -> None:
+    """Clearing frees nothing by itself, which could take long; each new reply frees a few, until all are gone."""
+    memory, gone = Memory(10_000 * of(1).size), []
+    for number in range(3 * FREED):
+        memory.put(name(number), of(number))
+        if number == FREED:
+            memory.clear()
+    memory.clear()
+    assert (memory.size, memory.get(name(1))) == (0, None)
+    for number in range(5):
+        gone.append(sum(map(len, memory._gone)))
+        memory.put(name(number), of(number))
+    assert gone == [2 * FREED - 1, FREED - 1, 0, 0, 0]
+    assert memory.size == 5 * of(1).size
 
 
 def test_no_memory_holds_nothing() -> None:

@@ -155,7 +155,7 @@ def test_a_thread_with_too_much_to_do_is_passed_by(
         gateway.semantic._waiting = 8
         assert gateway.ask(reworded).headers["x-llmgw-cache"] == "miss"
         gateway.semantic._waiting = 0
-        gateway.semantic.judging._turn = None  # type: ignore[assignment]
+        gateway.semantic.judging._read = None  # type: ignore[assignment]
         answer = gateway.chat("How could I reset the password of my account")
         assert (answer.status_code, answer.headers["x-llmgw-cache"]) == (200, "miss")
     with gateway.store() as store:
@@ -186,12 +186,9 @@ def test_minilm_reads_what_lies_near_and_is_remembered(
         gateway.ask("How do I reset the password of my account?")
         with gateway.store() as store:
             assert store.connection.execute("SELECT vector FROM vectors").fetchall() == [(None,)]
-        gateway.chat(
-            "how can i reset the password of my account"
-        )  # while the model is loaded it may be passed by
-        gateway.quiet()
+        assert gateway.semantic._embedder.read.__self__._session is not None  # type: ignore[union-attr]
+        gateway.ask("how can i reset the password of my account")
     with Semantic(tmp_path, fake_openai, fake_anthropic, cache=options) as gateway:
-        gateway.semantic._embedder.read(["so that it is loaded"])  # type: ignore[union-attr,misc]
         assert (
             gateway.ask("How could I reset the password of my account").headers["x-llmgw-cache"] == "semantic"
         )

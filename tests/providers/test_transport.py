@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_idle_lines_are_closed(fake_openai: FakeOpenAI, quick: None) -> None:
     """After a crowd only so many lines are kept, after a while none, and the next call works as ever."""
-    fake_openai.default = fake_openai.default.__class__(latency=0.05)
+    fake_openai.default = fake_openai.default.__class__(latency=0.5)
 
     async def check(lines: Transport) -> None:
         await crowd(lines, fake_openai, 12)
@@ -102,3 +104,55 @@ def test_a_body_that_is_too_large(stream: bool, fake_openai: FakeOpenAI) -> None
         assert len(lines._lines) == 1
 
     run(check, most=100_000)
+
+
+def test_no_client_is_made_on_the_event_loop(
+    fake_openai: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making one takes milliseconds of CPU, which another thread gives; a call given up meanwhile loses no mark."""
+    true, where = transport._client, []
+
+    def note(*given: Any) -> Any:
+        where.append(threading.current_thread())
+        return true(*given)
+
+    monkeypatch.setattr(transport, "_client", note)
+
+    async def check(lines: Transport) -> None:
+        assert (await ask(lines, fake_openai)).status == 200
+        given_up = asyncio.create_task(ask(lines, fake_openai))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        assert len(lines._spare) == 1
+
+    run(check)
+    assert where
+    assert threading.main_thread() not in where
+
+
+def test_who_waits_for_a_line_takes_one_that_is_free(
+    fake_openai: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where making one takes longer than a call, a crowd makes do with few lines, and nobody waits for one of its own."""
+    true = transport._client
+
+    def slowly(*given: Any) -> Any:
+        time.sleep(0.1)
+        return true(*given)
+
+    monkeypatch.setattr(transport, "_client", slowly)
+
+    async def check(lines: Transport) -> None:
+        async def one() -> None:
+            answer = await ask(lines, fake_openai)
+            await answer.read()
+
+        await asyncio.gather(*(one() for _ in range(8)))
+        assert len(lines._lines) < 8
+        assert len(fake_openai.chats) == 8
+        assert len({line.mark for line in lines._lines} | set(lines._spare)) == len(lines._lines) + len(
+            lines._spare
+        )
+
+    run(check)

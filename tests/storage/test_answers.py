@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmgw.domain.cache import Entry, Replay, Selector, Wire
+from llmgw.domain.cache import Entry, Replay, Selector, Sighting, Stored, Wire
 from llmgw.domain.chat import ChatAnswer, Choice, FinishReason, Text
 from llmgw.domain.usage import Usage
 from llmgw.errors import ConfigInvalid, NotFound, Unavailable
 from llmgw.storage.answers import AnswerStore
+from llmgw.storage.meanings import Meanings
 from llmgw.storage.replays import keep_replay, read_replay
+from llmgw.storage.selecting import SWEPT_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -251,6 +253,21 @@ def test_expired_entries_are_swept(store: AnswerStore) -> None:
     assert store.sweep(NOW + 2) == 1
     assert {each.id for each in store.list()} == {1, 3}
     assert read_replay(store, b"s" * 32, NOW) is None
+
+
+def test_many_are_swept_in_goes(store: AnswerStore) -> None:
+    """No go takes so many that others would wait for long to write; what was noted of all goes with the last."""
+    store.put_all([Stored(entry(number, expires_at=NOW), answer()) for number in range(SWEPT_AT_ONCE + 5)])
+    saw = Sighting(
+        at=NOW, tenant="default", prompt="x", entry=1, other="y", cosine=0.9, score=1.0, outcome="hit"
+    )
+    Meanings(store).saw(saw)
+    assert store.sweep(NOW) == SWEPT_AT_ONCE
+    assert len(Meanings(store).cosines()) == 1
+    assert store.sweep(NOW) == 5
+    assert Meanings(store).cosines() == []
+    assert store.counter("expired") == SWEPT_AT_ONCE + 5
+    assert store.sweep(NOW) == 0
 
 
 def replay(**changes: Any) -> Replay:

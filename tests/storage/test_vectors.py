@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import gc
 import time
+import tracemalloc
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmgw.storage import blocks
 from llmgw.storage import vectors as module
-from llmgw.storage.vectors import SMALL, VectorIndex, code
+from llmgw.storage.blocks import SMALL
+from llmgw.storage.vectors import VectorIndex, code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HERE, THERE = b"h" * 32, b"t" * 32
 
@@ -110,7 +117,8 @@ def test_any_order_of_changes_over_several_blocks(changes: list[tuple[int, int]]
     """The same where rows move from one block to another, and where only some have a second vector."""
     rows = vectors(41)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK", 8)
+        patch.setattr(blocks, "BLOCK", 8)
+        patch.setattr(blocks, "SMALL", 4)
         patch.setattr(module, "SMALL", 4)
         index, there = VectorIndex(), {}
         for change, entry in changes:
@@ -132,21 +140,48 @@ def test_any_order_of_changes_over_several_blocks(changes: list[tuple[int, int]]
             assert [each.entry for each in found] == [entry] * read
 
 
+def test_many_contexts_are_nothing_to_the_collector() -> None:
+    """However many contexts of few entries there are, it has no more objects to walk, and each takes little memory."""
+    rows = [code(row) for row in vectors(10, 128)]
+    index = VectorIndex()
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        for entry in range(1, 3001):
+            index.add((entry // 3).to_bytes(32, "big"), entry, screen=rows[entry % 10])
+        index.attach(5, "minilm", rows[0])
+        index.remove(7)
+        assert len(gc.get_objects()) - before < 20
+    finally:
+        gc.enable()
+    assert index.entries()[:4] == [1, 2, 3, 4]
+    assert [
+        each.entry for each in index.search((1).to_bytes(32, "big"), "minilm", vectors(10, 128)[0], 8, 0.5)
+    ] == [5]
+
+
 def test_no_change_copies_much() -> None:
-    """However large a part is, putting an entry in or taking one out never takes as long as an event loop may wait."""
-    rows = [code(row) for row in vectors(30_000, 384)]
-    index, took = VectorIndex(), []
-    gc.freeze()  # what other tests have left is not walked
-    for entry, row in enumerate(rows, 1):
-        begun = time.thread_time()
-        index.add(HERE, entry, screen=row, minilm=row)
-        took.append(time.thread_time() - begun)
-    for entry in range(1, 30_001, 7):
-        begun = time.thread_time()
-        index.remove(entry)
-        took.append(time.thread_time() - begun)
-    gc.unfreeze()
-    assert max(took) < 5e-3
+    """However large a part is, putting an entry in or taking one out never makes more than a block anew."""
+    rows = [code(row) for row in vectors(30, 384)]
+    index, made = VectorIndex(), 0
+    tracemalloc.start()
+    try:
+        for entry in range(1, 30_001):
+            made = max(made, _made(lambda entry=entry: index.add(HERE, entry, screen=rows[entry % 30])))
+        for entry in range(1, 30_001, 7):
+            made = max(made, _made(lambda entry=entry: index.remove(entry)))
+    finally:
+        tracemalloc.stop()
+    assert 384 * 8192 < made < 1.2 * 384 * blocks.BLOCK < 384 * 30_000
+
+
+def _made(change: Callable[[], None]) -> int:
+    """Bytes that a change takes of memory at most."""
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    change()
+    return tracemalloc.get_traced_memory()[1] - before
 
 
 @pytest.mark.slow

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 MOST = 5_000
 """Groups remembered; the one unused longest is forgotten first."""
 RIVALS = 16
 """Groups known to differ that one group remembers."""
 
-Row = tuple[int, int, int, float, float, list[int]]
+Row = tuple[int, int, int, float, float, tuple[int, ...]]
 """A group and its record, in the order of its fields."""
 
 
-@dataclass(slots=True)
-class Record:
+class Record(Struct, gc=False):
     """How often a group's answer was right and wrong when compared, and whom it differs from.
 
     ``surplus`` is how much more often it was right than its scores promised, ``spread`` the variance of that by chance.
+    There may be very many of them: the collector need not look at any.
     """
 
     right: int = 0
     wrong: int = 0
     surplus: float = 0.0
     spread: float = 0.0
-    rivals: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    rivals: tuple[int, ...] = ()
+    """The one that was met longest ago first."""
 
 
 class Groups:
@@ -53,21 +55,20 @@ class Groups:
         record.wrong += 1
         if rival is not None:
             for one, other in ((record, rival), (self._own(rival), group)):
-                one.rivals[other] = None
-                if len(one.rivals) > RIVALS:
-                    one.rivals.popitem(last=False)
+                if other not in one.rivals:
+                    one.rivals = (*one.rivals[1 - RIVALS :], other)
 
     def dump(self) -> list[Row]:
         """All records as plain figures, the one unused longest first."""
         return [
-            (group, each.right, each.wrong, each.surplus, each.spread, list(each.rivals))
+            (group, each.right, each.wrong, each.surplus, each.spread, each.rivals)
             for group, each in self.records.items()
         ]
 
     def load(self, rows: list[Row]) -> None:
         """Put records back as :meth:`dump` gave them."""
         self.records = OrderedDict(
-            (group, Record(right, wrong, surplus, spread, OrderedDict.fromkeys(rivals)))
+            (group, Record(right, wrong, surplus, spread, rivals))
             for group, right, wrong, surplus, spread, rivals in rows
         )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+
+from msgspec import Struct
 
 from llmgw.rules.similarity.lexicon import (
     BOUNDS,
@@ -62,8 +63,7 @@ _MEANING = "$€£₹¥%°"
 """Signs that are content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True, array_like=True):
     """A turn and what is compared of it; made by :func:`read`. Sets hold stems where a word's ending says nothing."""
 
     text: str

@@ -1,6 +1,6 @@
-"""Measure the semantic cache at 100,000 entries of one context: lookups, memory, the event loop's lag, the way back up.
+"""Measure the semantic cache at 100,000 entries: lookups, memory, the event loop's lag, the way back up.
 
-    python tests/bench/semantic/measure.py --embedder-folder DATA [--entries 100000]
+    python tests/bench/semantic/measure.py --embedder-folder DATA [--entries 100000] [--contexts 1]
 
 ``--embedder-folder`` is a data folder in which `llmgw cache embedder install` has put MiniLM; without it the static
 table is measured alone. The gateway runs in a process of its own for its memory, and in this one for its parts.
@@ -33,10 +33,10 @@ from support.fake_anthropic import FakeAnthropic
 from support.fake_openai import FakeOpenAI
 
 from llmgw.config.caching import Cache, SemanticCache
-from llmgw.domain.cache import Entry
+from llmgw.domain.cache import Stored
 from llmgw.domain.chat import ChatAnswer, Choice, FinishReason, Text
 from llmgw.domain.clock import SYSTEM_CLOCK
-from llmgw.providers.embedding.minilm import FOLDER
+from llmgw.providers.embedding.minilm import FOLDER, WIDTH, MiniLM
 from llmgw.providers.embedding.static import StaticTable
 from llmgw.service.semantics import open_semantics
 from llmgw.storage.answers import AnswerStore
@@ -61,8 +61,9 @@ def prompts(count: int, words: list[str]) -> list[str]:
 
 
 def fill(
-    home: Path, context: bytes, tenant: str, texts: list[str], table: StaticTable, embedder: str
+    home: Path, context: bytes, contexts: int, texts: list[str], table: StaticTable, embedder: str
 ) -> None:
+    """Entries of that context, but for those that have to make up so many contexts."""
     now = SYSTEM_CLOCK.now()
     chance = np.random.default_rng(0)
     with AnswerStore.open(home / "cache.db") as store:
@@ -75,32 +76,21 @@ def fill(
                     usual,
                     id=0,
                     fingerprint=os.urandom(32),
+                    context=os.urandom(32) if number < contexts - 1 else context,
                     prompt=text,
                     created_at=now,
                     expires_at=now + 10**15,
                 )
-                for text in batch
+                for number, text in enumerate(batch, at)
             ]
             answer = ChatAnswer(
                 id="x", model="m", usage=None, choices=(Choice(0, (Text("Yes."),), FinishReason.STOP),)
             )
-            numbers = store.put_all([_stored(entry, answer) for entry in entries])
-            with store.change() as connection:
-                connection.executemany(
-                    "INSERT OR REPLACE INTO vectors (entry_id, screener, screen, embedder, vector) VALUES (?, ?, ?, ?, ?)",
-                    [
-                        (number, table.mark, code(table.embed(text)).tobytes(), embedder,
-                         code(chance.normal(size=384).astype(np.float32)).tobytes())
-                        for number, text in zip(numbers, batch, strict=True)
-                    ],
-                )  # fmt: skip
-        del meanings
-
-
-def _stored(entry: Entry, answer: ChatAnswer) -> Any:
-    from llmgw.domain.cache import Stored
-
-    return Stored(entry, answer)
+            numbers = store.put_all([Stored(entry, answer) for entry in entries])
+            for number, text in zip(numbers, batch, strict=True):
+                row = code(chance.normal(size=WIDTH).astype(np.float32)) if embedder == MiniLM.name else None
+                screen = code(table.embed(text)).tobytes()
+                meanings.keep(number, table.mark, screen, embedder, None if row is None else row.tobytes())
 
 
 def rss(pid: int | str = "self") -> float:
@@ -202,6 +192,7 @@ def main() -> None:
     )
     parser.add_argument("--embedder-folder", type=Path)
     parser.add_argument("--entries", type=int, default=100_000)
+    parser.add_argument("--contexts", type=int, default=1)
     asked = parser.parse_args()
     table = StaticTable.load()
     words = [word for word in table.pieces._ids if word.isalpha() and len(word) > 4]
@@ -215,7 +206,7 @@ def main() -> None:
             gateway.settled(1)
         with AnswerStore.open(home / "cache.db") as store:
             (first,) = store.list()
-        fill(home, first.context, first.tenant, prompts(asked.entries, words), table, chosen.embedder)
+        fill(home, first.context, asked.contexts, prompts(asked.entries, words), table, chosen.embedder)
         asyncio.run(parts(home / "cache.db", chosen, first.context, first.tenant, words))
         whole(home, gateway.launch, words)
 
