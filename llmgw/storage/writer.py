@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmgw.errors import Unavailable
+from llmgw.storage.checkpoint import PAGES, Checkpoints
 from llmgw.storage.database import BUSY_SECONDS, Database, error_code, is_trouble, unavailable
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class Writer:
         """How often a transaction was taken back: what was remembered of its effects no longer holds."""
         self.ended: Callable[[bool], None] = _unheard
         """Told on the writer's thread whether a transaction was committed, or taken back whole."""
+        self._checkpoints = Checkpoints()
         self._connection: sqlite3.Connection | None = self._connect()
+        self._checkpoints.start()
         self._thread = threading.Thread(target=self._run, name="llmgw-writer", daemon=True)
         self._thread.start()
 
@@ -129,6 +132,7 @@ class Writer:
                 self._write(writes)
         if self._kept:
             log.error("%d ledger entries could not be written before the end", len(self._kept))
+        self._checkpoints.close()
         if self._connection is not None:
             self._connection.close()
 
@@ -166,6 +170,7 @@ class Writer:
             self._kept = [write for write in writes if write.keep or write.free]
             self._carried = len(self._kept)
             if error_code(error) not in _WAITS and self._connection is not None:
+                self._checkpoints.use(None)
                 self._connection.close()
                 self._connection = None
         self._batch_began = None
@@ -173,6 +178,8 @@ class Writer:
             self._loop.call_soon_threadsafe(_resolve, writes, failures)
         except RuntimeError:  # the loop has ended; nobody waits any more
             return
+        if self._trouble is None and self._connection is not None:
+            self._checkpoints.committed(self._connection)
 
     def _commit(self, writes: list[_Write], failures: list[Exception | None]) -> None:
         """One transaction; raises sqlite3.Error for trouble with the file, puts other errors into ``failures``."""
@@ -221,8 +228,9 @@ class Writer:
             connection.execute("RELEASE one")
 
     def _connect(self) -> sqlite3.Connection:
+        self._checkpoints.use(self._database.connect())
         connection = self._database.connect(timeout=self._patience)
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
         if self._strict:
             connection.execute("PRAGMA synchronous = FULL")
         return connection
