@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain
-from operator import add
 from typing import TYPE_CHECKING, Any
 
 from llmgw.domain.ledger import AttemptState, CacheVerdict, Hold, RequestRow
@@ -150,7 +149,7 @@ def write_requests(
     """
     rows: list[tuple[Any, ...]] = []
     decisions: list[tuple[Any, ...]] = []
-    sums: dict[tuple[int, int], tuple[int, ...]] = {}
+    counted: dict[tuple[int, int], list[tuple[int, ...]]] = {}
     targets: dict[int, int] = {}
     for request in requests:
         key = dimension_of(request)
@@ -198,8 +197,12 @@ def write_requests(
             request.saved,
         )
         bucket = (request.started_at - request.started_at % BUCKET, dimension)
-        known = sums.get(bucket)
-        sums[bucket] = counts if known is None else tuple(map(add, known, counts))
+        alike = counted.get(bucket)
+        if alike is None:
+            counted[bucket] = [counts]
+        else:
+            alike.append(counts)
+    sums = {bucket: tuple(map(sum, zip(*alike, strict=True))) for bucket, alike in counted.items()}
     _insert(connection, rows)
     (last,) = connection.execute("SELECT last_insert_rowid()").fetchone()
     if decisions:
