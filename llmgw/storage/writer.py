@@ -60,7 +60,11 @@ class Writer:
         self._patience = patience
         self._strict = strict
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[_Write | None] = SimpleQueue()
+        self._turn: list[_Write] = []
+        """What was submitted in this turn of the loop, at whose end it is handed over: the thread is woken once."""
+        self._queue: SimpleQueue[list[_Write] | None] = SimpleQueue()
+        self._given = self._taken = 0
+        """How many writes the loop has submitted, and the thread has taken."""
         self._lock = threading.Lock()
         self._closed = False
         self._kept: list[_Write] = []
@@ -101,14 +105,17 @@ class Writer:
         with self._lock:
             if self._closed:
                 _fail(future, Unavailable("the ledger is closed", code="storage_unavailable"))
-            elif not keep and self._queue.qsize() + self._carried >= MOST_WAITING:
+            elif not keep and self._given - self._taken + self._carried >= MOST_WAITING:
                 _fail(future, Unavailable("too many writes wait for the disk", code="storage_unavailable"))
             elif self.lost and not (keep or free):
                 _fail(future, lost(self.lost))
             elif trouble is not None and not (keep or free):
                 _fail(future, unavailable(trouble, path))
             else:
-                self._queue.put(_Write(apply, item, future, keep, free))
+                if not self._turn:
+                    self._loop.call_soon(self._hand_over)
+                self._turn.append(_Write(apply, item, future, keep, free))
+                self._given += 1
                 if free and trouble is not None:
                     future.set_result(None)
         return future
@@ -118,16 +125,21 @@ class Writer:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._queue.put(self._turn)
                 self._queue.put(None)
         self._thread.join()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            if not self._closed:
+                turn, self._turn = self._turn, []
+                self._queue.put(turn)
 
     def _run(self) -> None:
         closing = False
         while not closing:
-            batch = self._gather()
-            if batch and batch[-1] is None:
-                closing = True
-            writes = self._kept + [write for write in batch if write is not None]
+            batch, closing = self._gather()
+            writes = self._kept + batch
             if writes or self._trouble is not None:
                 self._write(writes)
         if self._kept:
@@ -136,21 +148,25 @@ class Writer:
         if self._connection is not None:
             self._connection.close()
 
-    def _gather(self) -> list[_Write | None]:
-        """Everything that waits now, at least one unless there is trouble. None is always last."""
+    def _gather(self) -> tuple[list[_Write], bool]:
+        """Everything that waits now, at least one turn's unless there is trouble; and whether nothing more will come."""
         queue, batch = self._queue, []
+        turn: list[_Write] | None = []
         try:
             if self._trouble is not None:
                 time.sleep(RETRY_SECONDS)  # not with each that comes: all that waits is tried again with it
             else:
-                batch.append(queue.get())
+                turn = queue.get()
                 if self._gathered > GATHER_FROM:
                     time.sleep(GATHER_SECONDS)
-            while True:
-                batch.append(queue.get_nowait())
+            while turn is not None:
+                batch += turn
+                turn = queue.get_nowait()
         except Empty:
-            self._gathered = len(batch)
-            return batch
+            pass
+        self._gathered = len(batch)
+        self._taken += len(batch)
+        return batch, turn is None
 
     def _write(self, writes: list[_Write]) -> None:
         self._batch_began = time.monotonic()
