@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ class Checkpoints:
         self._due = threading.Event()
         self._moved = False
         self._closed = False
+        self.began: float | None = None
+        """When the thread set to work, by the monotonic clock, if it is at work now."""
         self._thread = threading.Thread(target=self._run, name="llmgw-checkpoint", daemon=True)
 
     def start(self) -> None:
@@ -65,7 +68,9 @@ class Checkpoints:
             self._due.clear()
             with self._lock:
                 if self._connection is not None:
+                    self.began = time.monotonic()
                     _move(self._connection)
+                    self.began = None
             self._moved = True
 
 

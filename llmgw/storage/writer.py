@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from queue import Empty, SimpleQueue
@@ -86,9 +87,10 @@ class Writer:
 
     @property
     def healthy(self) -> bool:
-        """Whether the last write worked and none hangs."""
-        began = self._batch_began
-        hangs = began is not None and time.monotonic() - began > 2 * self._patience
+        """Whether the last write worked and none hangs, nor what makes room for others."""
+        now = time.monotonic()
+        began = self._batch_began or now, self._checkpoints.began or now
+        hangs = now - min(began) > 2 * self._patience
         return self._trouble is None and not (hangs or self.lost) and self._thread.is_alive()
 
     def submit(
@@ -189,13 +191,11 @@ class Writer:
                 self._checkpoints.use(None)
                 self._connection.close()
                 self._connection = None
-        self._batch_began = None
-        try:
+        with suppress(RuntimeError):  # the loop has ended; nobody waits any more
             self._loop.call_soon_threadsafe(_resolve, writes, failures)
-        except RuntimeError:  # the loop has ended; nobody waits any more
-            return
         if self._trouble is None and self._connection is not None:
             self._checkpoints.committed(self._connection)
+        self._batch_began = None
 
     def _commit(self, writes: list[_Write], failures: list[Exception | None]) -> None:
         """One transaction; raises sqlite3.Error for trouble with the file, puts other errors into ``failures``."""

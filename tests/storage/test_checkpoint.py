@@ -27,9 +27,9 @@ def put(connection, names):
 
 
 @contextmanager
-def writing(path):
+def writing(path, **options):
     database = Database.open(path)
-    writer = Writer(database)
+    writer = Writer(database, **options)
     try:
         yield writer
     finally:
@@ -138,3 +138,26 @@ def test_trouble_with_it_is_no_trouble_of_a_write(path, monkeypatch):
     asyncio.run(journey())
     assert seen
     assert count(path) == SOME
+
+
+def test_a_disk_that_hangs_is_seen(path, monkeypatch):
+    """Writes go on while the disk does not take the log; the health check tells, until it does."""
+    release = threading.Event()
+    monkeypatch.setattr(checkpoint, "_move", lambda _: release.wait(10))
+
+    async def journey():
+        with writing(path, patience=0.1) as writer:
+            for number in range(SOME):
+                await writer.submit(put, f"n{number}")
+            end = time.monotonic() + 5
+            while writer.healthy:
+                assert time.monotonic() < end, "nobody noticed"
+                await asyncio.sleep(0.01)
+            await writer.submit(put, "more")
+            release.set()
+            while not writer.healthy:
+                assert time.monotonic() < end + 5, "it does not end"
+                await asyncio.sleep(0.01)
+
+    asyncio.run(journey())
+    assert count(path) == SOME + 1
