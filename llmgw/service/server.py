@@ -79,7 +79,8 @@ class Turn:
     def _end(self) -> None:
         written, self._written = self._written, []
         for transport in written:
-            transport.flush()
+            with suppress(RuntimeError):  # uvloop's, of a connection that has ended since
+                transport.flush()
 
 
 class Gathering:

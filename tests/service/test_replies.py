@@ -125,6 +125,28 @@ def test_a_whole_reply_is_one_write(monkeypatch):
     assert reply.endswith(b"hello")
 
 
+def test_who_has_left_keeps_nobody_from_an_answer():
+    """Of those that are answered in one turn, one whose connection has just ended is passed over."""
+    sent = []
+
+    class Gone:
+        def write(self, _data):
+            raise RuntimeError("the handler is closed")
+
+    class There:
+        def write(self, data):
+            sent.append(data)
+
+    async def journey():
+        turn = Turn(asyncio.get_running_loop())
+        for transport in (There(), Gone(), There()):
+            Gathering(transport, turn).write(b"hello")
+        await asyncio.sleep(0.01)
+
+    asyncio.run(journey())
+    assert sent == [b"hello"] * 2
+
+
 def test_who_fails_before_the_body_has_said_nothing():
     """A head that was to go out with its body is not sent without it: the caller hears of the failure."""
 
