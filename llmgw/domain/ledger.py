@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -130,9 +131,15 @@ def first_id(now: Nanoseconds) -> int:
 
 def show_id(number: int) -> str:
     """``req_`` and thirteen base-32 digits: sorts by time, is what headers and commands show."""
-    digits = [ALPHABET[number >> 60]]
-    digits += [_PAIRS[number >> shift & 1023] for shift in (50, 40, 30, 20, 10, 0)]
-    return "req_" + "".join(digits)
+    return f"{_first_digits(number >> 20)}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}"
+
+
+@lru_cache(16)
+def _first_digits(number: int) -> str:
+    """What the ids of four milliseconds begin with."""
+    return f"req_{ALPHABET[number >> 40]}" + "".join(
+        _PAIRS[number >> shift & 1023] for shift in (30, 20, 10, 0)
+    )
 
 
 def read_id(text: str) -> int:

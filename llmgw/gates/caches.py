@@ -271,12 +271,12 @@ class Caches:
             self._peeks[call.body] = call.dialect, call.peek
 
     async def known(self, gateway: Gateway, call: Call) -> Known:
-        """What is known of a call's request; a body that came before costs one hash, a large one is read in a thread."""
+        """What is known of a call's request: what came before is looked up, a large body is read in a thread."""
         headers, body = call.headers, call.body
         if len(body) > LARGE_BODY:
             return await asyncio.to_thread(_know, gateway, call, self.rules)
         memo = (
-            blake2b(body, digest_size=16).digest(),
+            body if len(body) <= SMALL_BODY else blake2b(body, digest_size=16).digest(),
             call.key.tenant,
             call.dialect.name,
             call.route.targets,
@@ -286,10 +286,11 @@ class Caches:
         known = self._known.get(memo)
         if known is None:
             known = _know(gateway, call, self.rules)
-            self._known_size += known.size
+            size = known.size + min(len(body), SMALL_BODY)
+            self._known_size += size
             if self._known_size > REMEMBERED:
                 self._known.clear()
-                self._known_size = known.size
+                self._known_size = size
             self._known[memo] = known
         return known
 

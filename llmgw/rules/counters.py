@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from llmgw.domain.pulse import BOUNDS, Counts
 from llmgw.rules.picture import HERE
-from llmgw.rules.tallying import counts_of
+from llmgw.rules.tallying import sum_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -69,9 +69,12 @@ class Histogram:
         self.classes = [0] * (len(bounds) + 1)
         self.sum = 0
 
-    def add(self, value: int) -> None:
-        self.classes[bisect_left(self.bounds, value)] += 1
-        self.sum += value
+    def take(self, values: Collection[int]) -> None:
+        """Count values."""
+        bounds, classes = self.bounds, self.classes
+        for value in values:
+            classes[bisect_left(bounds, value)] += 1
+        self.sum += sum(values)
 
     def __add__(self, other: Histogram) -> Histogram:
         both = Histogram(self.bounds)
@@ -134,30 +137,39 @@ class Counters:
 
     def take(self, rows: Iterable[RequestRow], now: Nanoseconds) -> None:
         """Count requests whose rows were committed, each of them once."""
-        stretch = self._stretch(now)
+        alike: dict[tuple[str | int, ...], list[RequestRow]] = {}
         for row in rows:
-            model = self._model(row)
-            kind = Kind(
-                row.surface,
-                row.provider,
-                model,
-                row.tier,
-                row.cache.value,
-                f"{row.status // 100}xx",
-                row.error,
-            )
-            counts = counts_of(row)
-            known = self.sums.get(kind)
-            self.sums[kind] = counts if known is None else known + counts
-            if row.error and not row.attempts:
-                self.blocked[row.error] = self.blocked.get(row.error, 0) + 1
-            _of(self.latency, row.tier, LATENCY).add(row.latency_us)
-            if model:
-                self._target((row.surface, row.provider, model), row)
-            stretch.requests += 1
-            stretch.cost += row.cost or 0
-            stretch.latency_us += row.latency_us
-            stretch.classes[bisect_left(BOUNDS, row.latency_us)] += 1
+            name = row.surface, row.provider, row.model, row.tier, row.cache, row.status, row.error
+            known = alike.get(name)
+            if known is None:
+                alike[name] = [row]
+            else:
+                known.append(row)
+        stretch = self._stretch(now)
+        for group in alike.values():
+            self._take(group, stretch)
+
+    def _take(self, rows: list[RequestRow], stretch: _Stretch) -> None:
+        """Count requests of one kind: each sum is touched once, however many there are."""
+        row = rows[0]
+        model = self._model(row)
+        kind = Kind(
+            row.surface, row.provider, model, row.tier, row.cache.value, f"{row.status // 100}xx", row.error
+        )
+        counts = sum_of(rows)
+        known = self.sums.get(kind)
+        self.sums[kind] = counts if known is None else known + counts
+        if row.error and (blocked := sum(not each.attempts for each in rows)):
+            self.blocked[row.error] = self.blocked.get(row.error, 0) + blocked
+        latencies = [each.latency_us for each in rows]
+        _of(self.latency, row.tier, LATENCY).take(latencies)
+        if model:
+            self._target((row.surface, row.provider, model), row.error, rows, latencies)
+        stretch.requests += len(rows)
+        stretch.cost += counts.cost
+        stretch.latency_us += counts.latency_us
+        for latency in latencies:
+            stretch.classes[bisect_left(BOUNDS, latency)] += 1
 
     def total(self) -> Counts:
         """Everything."""
@@ -214,13 +226,17 @@ class Counters:
         """Whether that model is told apart from others."""
         return (provider, model) in self._models
 
-    def _target(self, target: tuple[str, str, str], row: RequestRow) -> None:
-        _of(self.duration, (*target, row.error), DURATION).add(row.latency_us)
-        if row.ttft_us is not None:
-            _of(self.first_token, target, FIRST_TOKEN).add(row.ttft_us)
-        if not row.error:
-            _of(self.tokens, (*target, "input"), TOKENS).add(row.usage.input_tokens)
-            _of(self.tokens, (*target, "output"), TOKENS).add(row.usage.output_tokens)
+    def _target(
+        self, target: tuple[str, str, str], error: str, rows: list[RequestRow], latencies: list[int]
+    ) -> None:
+        _of(self.duration, (*target, error), DURATION).take(latencies)
+        firsts = [each.ttft_us for each in rows if each.ttft_us is not None]
+        if firsts:
+            _of(self.first_token, target, FIRST_TOKEN).take(firsts)
+        if not error:
+            usages = [each.usage for each in rows]
+            _of(self.tokens, (*target, "input"), TOKENS).take([usage.input_tokens for usage in usages])
+            _of(self.tokens, (*target, "output"), TOKENS).take([usage.output_tokens for usage in usages])
 
     def _model(self, row: RequestRow) -> str:
         """The name that the row's model is counted under; a new one earns its own by an answer."""

@@ -60,11 +60,20 @@ class Callers:
         return (*told, *(replace(kind, counts=counts) for kind, counts in rest.items()))
 
 
+def sum_of(rows: Iterable[RequestRow]) -> Counts:
+    """Requests, at least one, as sums."""
+    return Counts(*map(sum, zip(*map(_values, rows), strict=True)))
+
+
 def counts_of(row: RequestRow) -> Counts:
     """One request as sums, as the roll-ups would have it."""
+    return Counts(*_values(row))
+
+
+def _values(row: RequestRow) -> tuple[int, ...]:
     usage, cost, premium, ttft, decision = row.usage, row.cost, row.premium_cost, row.ttft_us, row.decision
     reason = "" if decision is None else decision.reason
-    return Counts(
+    return (
         1,
         int(row.error != ""),
         usage.input_tokens,

@@ -114,7 +114,7 @@ async def serve(launch: Launch, announce: Announce) -> None:
     """Serve until SIGTERM or SIGINT, then drain; ``announce`` is called once the first request would be answered."""
     import uvicorn
 
-    from llmgw.service.server import Protocol, Server
+    from llmgw.service.server import Protocol, Server, Turn
 
     boot, token, meter = secrets.token_hex(8), secrets.token_urlsafe(32), Meter()
     collector = None
@@ -209,7 +209,9 @@ async def serve(launch: Launch, announce: Announce) -> None:
                     Door(launch.metrics.open, launch.metrics.secret),
                 ),
                 loop="none",
-                http=partial(Protocol, write_timeout=launch.write_timeout),  # type: ignore[arg-type]
+                http=partial(  # type: ignore[arg-type]
+                    Protocol, write_timeout=launch.write_timeout, turn=Turn(asyncio.get_running_loop())
+                ),
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -8,14 +8,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from llmgw.errors import BadRequest, GatewayError
 from llmgw.providers.registry import caller_dialect
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, TimerHandle, Transport
+    from collections.abc import Awaitable
     from types import FrameType
+
+    from uvicorn._types import ASGI3Application
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 UNSENT: int | None = None
 """Asks the system how many bytes of a connection it still keeps; None where it cannot tell."""
@@ -27,6 +31,11 @@ with suppress(ImportError):
 
 LARGEST_HEAD = 256 * 1024
 """Bytes of request line and headers; far more than any client sends, and nobody has shown a key yet."""
+
+
+LENGTH = b"content-length"
+CONTROLS = bytes((*range(9), *range(10, 32), 127))
+"""What no header may hold; two of them end each line."""
 
 
 class Server(uvicorn.Server):
@@ -52,25 +61,47 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
 
 
+class Turn:
+    """The connections that were written to within this turn of the event loop, all of which send at its end.
+
+    So those who wait for a commit together have their answers together, and what they ask next can share one, too.
+    """
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._written: list[Gathering] = []
+
+    def add(self, transport: Gathering) -> None:
+        if not self._written:
+            self._loop.call_soon(self._end)
+        self._written.append(transport)
+
+    def _end(self) -> None:
+        written, self._written = self._written, []
+        for transport in written:
+            with suppress(RuntimeError):  # uvloop's, of a connection that has ended since
+                transport.flush()
+
+
 class Gathering:
     """A transport that keeps what is written within one turn of the loop, so that a reply leaves in one piece.
 
     uvicorn writes head and body apart, each a system call of its own, which on a loopback also runs the reader.
     """
 
-    __slots__ = ("_loop", "_parts", "_transport")
+    __slots__ = ("_parts", "_transport", "_turn")
 
-    def __init__(self, transport: Transport, loop: AbstractEventLoop) -> None:
+    def __init__(self, transport: Transport, turn: Turn) -> None:
         self._transport = transport
-        self._loop = loop
+        self._turn = turn
         self._parts: list[bytes] = []
 
     def write(self, data: bytes) -> None:
         if not self._parts:
-            self._loop.call_soon(self._flush)
+            self._turn.add(self)
         self._parts.append(data)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         parts, self._parts = self._parts, []
         if len(parts) == 1:
             self._transport.write(parts[0])
@@ -78,7 +109,7 @@ class Gathering:
             self._transport.writelines(parts)
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def get_write_buffer_size(self) -> int:
@@ -88,6 +119,59 @@ class Gathering:
         return getattr(self._transport, name)
 
 
+class Reply:
+    """Sends the answer to one call. A whole one, whose head tells its length and whose body comes at once, is one write.
+
+    uvicorn sends all others; it looks into each header for what would break a head, and writes every piece apart.
+    """
+
+    __slots__ = ("_app", "_cycle", "_head")
+
+    def __init__(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._cycle = cycle
+        self._app = app
+        self._head: Any = None
+
+    def __call__(self, scope: Any, receive: Any, _send: Any) -> Awaitable[None]:
+        return self._app(scope, receive, self._reply)
+
+    async def _reply(self, message: Any) -> None:
+        head = self._head
+        if head is not None:
+            self._head = None
+            if not message.get("more_body") and self._write(head, message.get("body", b"")):
+                return
+            await self._cycle.send(head)
+        elif message["type"] == "http.response.start" and LENGTH in dict(message["headers"]):
+            self._head = message
+            return
+        await self._cycle.send(message)
+
+    def _write(self, head: Any, body: bytes) -> bool:
+        cycle = self._cycle
+        headers = [*cycle.default_headers, *head["headers"]]
+        told = dict(headers)
+        if (
+            told[LENGTH] != b"%d" % len(body)
+            or b"connection" in told
+            or not cycle.keep_alive
+            or cycle.response_started
+            or cycle.disconnected
+            or cycle.flow.write_paused
+            or cycle.scope["method"] == "HEAD"
+        ):
+            return False
+        text = b"".join([STATUS_LINE[head["status"]], *[b"%b: %b\r\n" % pair for pair in headers], b"\r\n"])
+        if len(text) - len(text.translate(None, CONTROLS)) != 2 * len(headers) + 4:
+            return False  # which is told so
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(text + body)
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
+
 class Protocol(HttpToolsProtocol):
     """One connection. It is closed when its head grows too large, or when it is begun and then left alone.
 
@@ -95,14 +179,20 @@ class Protocol(HttpToolsProtocol):
     """
 
     _head = 0
+    _quiet_since: float | None = None
+    """When the last byte of an answer, or of a head that is under way, came; None while there is something to do."""
     _stalling: TimerHandle | None = None
 
-    def __init__(self, *given: Any, write_timeout: float, **named: Any) -> None:
+    def __init__(self, *given: Any, write_timeout: float, turn: Turn, **named: Any) -> None:
         super().__init__(*given, **named)
         self._write_timeout = write_timeout
+        self._turn = turn
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast("Transport", Gathering(transport, self.loop)))
+        super().connection_made(cast("Transport", Gathering(transport, self._turn)))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        super()._start_asgi_task(cycle, Reply(cycle, app))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -115,6 +205,39 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._heed_no_reader()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn does it, with one timer a connection instead of one an answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._await_caller()
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._quiet_since = None
+
+    def _await_caller(self) -> None:
+        self._quiet_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._quiet_since is None:
+            return
+        left = self._quiet_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def _await_reader(self) -> None:
         self._stalling = self.loop.call_later(self._write_timeout, self._look_at_reader, self._unread())
@@ -147,10 +270,8 @@ class Protocol(HttpToolsProtocol):
         self._head += len(data)
         if self._head > LARGEST_HEAD:
             self._refuse(BadRequest("the request's headers are too large", status=431))
-        elif self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        else:
+            self._await_caller()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(BadRequest(msg[:1].lower() + msg[1:].rstrip("."), hint="this port speaks HTTP/1.1"))

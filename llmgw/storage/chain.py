@@ -35,7 +35,13 @@ _ROWS = (
     "FROM requests LEFT JOIN attempts ON request_id = id WHERE seq > {} ORDER BY seq, attempt"
 )
 _SINCE = _ROWS.format("?")
-_NEWEST = _ROWS.format("(SELECT max(seq) FROM requests) - ?")
+_LAST_FEW = "(SELECT max(seq) FROM requests) - ?"
+_NEWEST = _ROWS.format(_LAST_FEW)
+_NEWEST_ALONE = (
+    f"SELECT seq, {_text(f'seq, {REQUEST}')} || '{'NULL,' * (_ATTEMPT.count(',') + 1)}' "  # noqa: S608
+    f"FROM requests WHERE seq > {_LAST_FEW} ORDER BY seq"
+)
+"""The same of requests without an attempt, without looking for one."""
 _WORDS = f"SELECT id, {_text(f'id, {DIMENSION}')} FROM dimensions WHERE id > ? ORDER BY id"  # noqa: S608
 _LINKS = "SELECT seq, CAST(dimension AS INTEGER), CAST(hash AS BLOB) FROM links ORDER BY seq"
 """An editor may have put anything anywhere."""
@@ -69,14 +75,17 @@ class Span(NamedTuple):
     since: int | None
 
 
-def extend(connection: sqlite3.Connection, count: int) -> None:
-    """Add a link over the last ``count`` requests, just inserted; their attempts must have their final values."""
+def extend(connection: sqlite3.Connection, count: int, *, tried: bool = True) -> None:
+    """Add a link over the last ``count`` requests, just inserted; their attempts must have their final values.
+
+    ``tried`` says whether any of them has an attempt.
+    """
     newest = connection.execute(_LAST).fetchone()
     if newest is None:  # somebody took all of them away, which `breaks` tells
         connection.execute(_BEGIN)
         return
     last = Link(*newest)
-    rows = connection.execute(_NEWEST, (count,)).fetchall()
+    rows = connection.execute(_NEWEST if tried else _NEWEST_ALONE, (count,)).fetchall()
     words = connection.execute(_WORDS, (last.dimension,)).fetchall()
     dimension = words[-1][0] if words else last.dimension
     link = Link(rows[-1][0], dimension, _hash(last, words, rows))

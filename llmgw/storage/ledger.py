@@ -240,7 +240,7 @@ class Ledger:
             recorded = [request.id for request in requests if request.attempts > 0]
             several = [request.id for request in ending[len(requests) :] if request.attempts > 1]
             connection.executemany(_CLOSE, [(number,) for number in recorded + several])
-            extend(connection, len(ending))
+            extend(connection, len(ending), tried=any(request.attempts for request in ending))
             self._written.append(Written(last - len(ending) + 1, ending))
 
     def _tell(self, committed: bool) -> None:

@@ -12,12 +12,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmgw.errors import Unavailable
+from llmgw.storage.checkpoint import PAGES, Checkpoints
 from llmgw.storage.database import BUSY_SECONDS, Database, error_code, is_trouble, unavailable
 
 if TYPE_CHECKING:
@@ -59,7 +61,11 @@ class Writer:
         self._patience = patience
         self._strict = strict
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[_Write | None] = SimpleQueue()
+        self._turn: list[_Write] = []
+        """What was submitted in this turn of the loop, at whose end it is handed over: the thread is woken once."""
+        self._queue: SimpleQueue[list[_Write] | None] = SimpleQueue()
+        self._given = self._taken = 0
+        """How many writes the loop has submitted, and the thread has taken."""
         self._lock = threading.Lock()
         self._closed = False
         self._kept: list[_Write] = []
@@ -73,15 +79,18 @@ class Writer:
         """How often a transaction was taken back: what was remembered of its effects no longer holds."""
         self.ended: Callable[[bool], None] = _unheard
         """Told on the writer's thread whether a transaction was committed, or taken back whole."""
+        self._checkpoints = Checkpoints()
         self._connection: sqlite3.Connection | None = self._connect()
+        self._checkpoints.start()
         self._thread = threading.Thread(target=self._run, name="llmgw-writer", daemon=True)
         self._thread.start()
 
     @property
     def healthy(self) -> bool:
-        """Whether the last write worked and none hangs."""
-        began = self._batch_began
-        hangs = began is not None and time.monotonic() - began > 2 * self._patience
+        """Whether the last write worked and none hangs, nor what makes room for others."""
+        now = time.monotonic()
+        began = self._batch_began or now, self._checkpoints.began or now
+        hangs = now - min(began) > 2 * self._patience
         return self._trouble is None and not (hangs or self.lost) and self._thread.is_alive()
 
     def submit(
@@ -98,14 +107,17 @@ class Writer:
         with self._lock:
             if self._closed:
                 _fail(future, Unavailable("the ledger is closed", code="storage_unavailable"))
-            elif not keep and self._queue.qsize() + self._carried >= MOST_WAITING:
+            elif not keep and self._given - self._taken + self._carried >= MOST_WAITING:
                 _fail(future, Unavailable("too many writes wait for the disk", code="storage_unavailable"))
             elif self.lost and not (keep or free):
                 _fail(future, lost(self.lost))
             elif trouble is not None and not (keep or free):
                 _fail(future, unavailable(trouble, path))
             else:
-                self._queue.put(_Write(apply, item, future, keep, free))
+                if not self._turn:
+                    self._loop.call_soon(self._hand_over)
+                self._turn.append(_Write(apply, item, future, keep, free))
+                self._given += 1
                 if free and trouble is not None:
                     future.set_result(None)
         return future
@@ -115,38 +127,48 @@ class Writer:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._queue.put(self._turn)
                 self._queue.put(None)
         self._thread.join()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            if not self._closed:
+                turn, self._turn = self._turn, []
+                self._queue.put(turn)
 
     def _run(self) -> None:
         closing = False
         while not closing:
-            batch = self._gather()
-            if batch and batch[-1] is None:
-                closing = True
-            writes = self._kept + [write for write in batch if write is not None]
+            batch, closing = self._gather()
+            writes = self._kept + batch
             if writes or self._trouble is not None:
                 self._write(writes)
         if self._kept:
             log.error("%d ledger entries could not be written before the end", len(self._kept))
+        self._checkpoints.close()
         if self._connection is not None:
             self._connection.close()
 
-    def _gather(self) -> list[_Write | None]:
-        """Everything that waits now, at least one unless there is trouble. None is always last."""
+    def _gather(self) -> tuple[list[_Write], bool]:
+        """Everything that waits now, at least one turn's unless there is trouble; and whether nothing more will come."""
         queue, batch = self._queue, []
+        turn: list[_Write] | None = []
         try:
             if self._trouble is not None:
                 time.sleep(RETRY_SECONDS)  # not with each that comes: all that waits is tried again with it
             else:
-                batch.append(queue.get())
+                turn = queue.get()
                 if self._gathered > GATHER_FROM:
                     time.sleep(GATHER_SECONDS)
-            while True:
-                batch.append(queue.get_nowait())
+            while turn is not None:
+                batch += turn
+                turn = queue.get_nowait()
         except Empty:
-            self._gathered = len(batch)
-            return batch
+            pass
+        self._gathered = len(batch)
+        self._taken += len(batch)
+        return batch, turn is None
 
     def _write(self, writes: list[_Write]) -> None:
         self._batch_began = time.monotonic()
@@ -166,13 +188,14 @@ class Writer:
             self._kept = [write for write in writes if write.keep or write.free]
             self._carried = len(self._kept)
             if error_code(error) not in _WAITS and self._connection is not None:
+                self._checkpoints.use(None)
                 self._connection.close()
                 self._connection = None
-        self._batch_began = None
-        try:
+        with suppress(RuntimeError):  # the loop has ended; nobody waits any more
             self._loop.call_soon_threadsafe(_resolve, writes, failures)
-        except RuntimeError:  # the loop has ended; nobody waits any more
-            return
+        if self._trouble is None and self._connection is not None:
+            self._checkpoints.committed(self._connection)
+        self._batch_began = None
 
     def _commit(self, writes: list[_Write], failures: list[Exception | None]) -> None:
         """One transaction; raises sqlite3.Error for trouble with the file, puts other errors into ``failures``."""
@@ -221,8 +244,9 @@ class Writer:
             connection.execute("RELEASE one")
 
     def _connect(self) -> sqlite3.Connection:
+        self._checkpoints.use(self._database.connect())
         connection = self._database.connect(timeout=self._patience)
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
         if self._strict:
             connection.execute("PRAGMA synchronous = FULL")
         return connection

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from random import Random
 
+import pytest
 from support.beats import AT, row
 
-from llmgw.domain.clock import SYSTEM_CLOCK
+from llmgw.domain.clock import Clock
+from llmgw.gates import counted as counting
 from llmgw.gates.counted import Counted
 from llmgw.storage.ledger import Written
 
 
-def test_others_have_their_turn_between_two_commits() -> None:
-    """A hundred commits that wait are summed one by one: the event loop comes round after each."""
-    counted, random = Counted(SYSTEM_CLOCK), Random(1)
+def test_others_have_their_turn_between_two_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what waits no more is summed at a time than a piece: the event loop comes round after each."""
+    ticks, random = count(step=counting.PIECE // 2), Random(1)
+    counted = Counted(Clock(tick=lambda: next(ticks)))
     for number in range(100):
         counted.take(Written(number * 20, [row(number * 20 + at, AT, random) for at in range(20)]))
+    pauses = []
 
-    async def keep_up() -> int:
-        turns, done = 0, asyncio.create_task(counted.keep_up())
-        while not done.done():
-            await asyncio.sleep(0)
-            turns += 1
-        return turns
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
 
-    assert asyncio.run(keep_up()) >= 100
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    asyncio.run(counted.keep_up())
+    assert pauses == [counting.PAUSE] * 100
     assert sum(counts.requests for counts in counted.read().sums.values()) == 2000

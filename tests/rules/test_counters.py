@@ -73,8 +73,7 @@ def test_invented_models_stand_together() -> None:
 def test_histograms(values: list[int]) -> None:
     """Each class counts what is up to its bound and above the one before; two add up."""
     histogram = Histogram(LATENCY)
-    for value in values:
-        histogram.add(value)
+    histogram.take(values)
     assert histogram.up_to() == [sum(value <= bound for value in values) for bound in LATENCY] + [len(values)]
     assert histogram.sum == sum(values)
     assert (histogram + histogram).up_to()[-1] == 2 * len(values)
