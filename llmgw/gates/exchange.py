@@ -47,6 +47,9 @@ class Exchange(Protocol):
     def reading(self) -> Reading:
         """What the ledger needs of the stream when no more comes."""
 
+    def part(self) -> None:
+        """Let go of the call, which is over and holds this: the two would be left to the collector. The text stays."""
+
 
 class Relay:
     """Caller and target speak the same dialect: bytes pass as they are, a tap listens for usage."""
@@ -88,6 +91,9 @@ class Relay:
 
     def reading(self) -> Reading:
         return self._tap.close()
+
+    def part(self) -> None:
+        del self._call
 
 
 class Translation:
@@ -142,6 +148,9 @@ class Translation:
 
     def reading(self) -> Reading:
         return self._warned(self._parser.reading())
+
+    def part(self) -> None:
+        del self._call
 
     def _warned(self, reading: Reading) -> Reading:
         """Let the request's own check look at the tokens that came back: a cut prompt shows only there."""

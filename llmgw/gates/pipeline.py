@@ -87,7 +87,8 @@ def _let_go(gateway: Gateway, call: Call, watch: _Watch | None) -> None:
     finish(gateway, call)
     if gateway.shadows is not None:
         gateway.shadows.take(gateway, call)
-    call.crossing = None  # which holds the call, and would be left to the collector with it
+    if call.crossing is not None:
+        call.crossing.part()
 
 
 class _Watch:
