@@ -188,6 +188,24 @@ def test_a_hit_is_audited_in_the_background(
     assert groups[0][0] > 0
 
 
+def test_a_fresh_answer_joins_the_group_that_says_the_same(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+) -> None:
+    """Of a miss two remembered answers are compared: where the nearest says another thing, the other group's may not."""
+    with Semantic(tmp_path, fake_openai, fake_anthropic, cache=semantic_options("shadow")) as gateway:
+        first = fake_openai.default
+        gateway.ask(ASKED)
+        fake_openai.default = Behaviour(text="No idea.")
+        gateway.ask("How do I reset the password of my account in 3 days?")
+        fake_openai.default = first
+        gateway.ask("How do I reset the password of my account in 4 days?")
+    with gateway.store() as store:
+        groups = [row[0] for row in store.connection.execute('SELECT "group" FROM vectors ORDER BY entry_id')]
+        counts = store.counters()
+    assert groups == [1, 0, 1]
+    assert (counts["semantic_miss_wrong"], counts["semantic_other_right"]) == (2, 1)
+
+
 def test_a_removed_answer_is_not_served(gateway: Semantic, fake_openai: FakeOpenAI) -> None:
     """What a command removes from the file is gone from the very next lookup on."""
     from llmgw.domain.cache import Selector
