@@ -111,8 +111,8 @@ def semantic(
         wrong_rate=None if rate is None else round(rate, 4),
         wrong_low=None if rate is None else round(bounds.low, 4),
         wrong_high=None if rate is None else round(bounds.high, 4),
-        misses_compared=count("miss_right", "miss_wrong", "other_right", "other_wrong"),
-        misses_right=count("miss_right", "other_right"),
+        misses_compared=count("miss_right", "miss_wrong"),
+        misses_right=count("miss_right"),
         verdict=_verdict(mode, promise, count("asked"), judges, bounds if compared else None),
         judges=judges,
         near_misses=tuple(

@@ -200,8 +200,7 @@ class Judging:
         right = self._agrees(candidate, answer, sight.at)
         if right is None:
             return
-        other = None if right else sight.other
-        also = None if other is None else self._agrees(other, answer, sight.at)
+        also = None if right or sight.other is None else self._agrees(sight.other, answer, sight.at)
         weight = verdict.weight if sight.audited else 1.0
         group = self._judge_of(sight.tenant).learn(verdict, right, weight, also=also, fresh=entry)
         self._learnt.add(sight.tenant)
@@ -212,20 +211,22 @@ class Judging:
         self._counts[f"semantic_{when}_{label}_for", sight.tenant] += round(weight)
         if also is not None:
             self._counts[f"semantic_other_{'right' if also else 'wrong'}", sight.tenant] += 1
-        alike = candidate if right else other if also else None
+        alike = candidate if right else sight.other if also else None
         if alike is not None and group is not None:
             self.meanings.group([alike.entry, entry], group)
 
     def _agrees(self, known: Remembered, answer: ChatAnswer, now: Nanoseconds) -> bool | None:
-        """Whether a remembered answer says the same as a fresh one; None where it has gone."""
+        """Whether a remembered answer says the same as a fresh one; None where it has gone or another took its place."""
         stored = self.meanings.store.find(known.fingerprint, now)
-        return None if stored is None else self.same(text_of(stored.answer), text_of(answer))
+        if stored is None or stored.entry.created_at != known.created_at:
+            return None
+        return self.same(text_of(stored.answer), text_of(answer))
 
     def same(self, one: str, other: str) -> bool:
         """Whether two answers say the same; MiniLM is asked only where their words do not settle it."""
         if equivalent(one, other):
             return True
-        if self._meaning is None:
+        if self._meaning is None or not equivalent(one, other, 1.0):
             return False
         return equivalent(one, other, float(self._meaning(one[:ANSWER]) @ self._meaning(other[:ANSWER])))
 

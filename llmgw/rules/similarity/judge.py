@@ -50,8 +50,9 @@ class Verdict:
 
     ``neighbour`` is the likeliest entry that may serve, also where it does not: its answer is worth comparing with the fresh
     one. ``score`` is the log odds that it is right. ``audit`` asks for a fresh answer to a hit in the background, whose label
-    stands for ``weight`` hits. Of a miss ``other`` is the likeliest entry of another group, guards aside, ``likelier`` whether
-    that is the one to compare where only one can be: whose answers say the same is worth knowing even of what may not serve.
+    stands for ``weight`` hits. Of a miss ``other`` is the likeliest entry of another group with many votes, one that a guard
+    forbids not excluded: whose answers say the same is worth knowing even of what may not serve. ``likelier`` tells a
+    benchmark that lets it compare only one which of the two that should be.
     """
 
     hit: bool

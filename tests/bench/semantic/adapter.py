@@ -28,25 +28,27 @@ class Adapter:
         judge = Judge(promise, load(Path(weights)) if weights else embedder, chance=chance)
         self.cache = Cache(EMBEDDERS[embedder](), judge)
         self.verdict: Verdict | None = None
-        self.group: int | None = None
+        self.told: bool | None = None
 
     def lookup(self, prompt: str) -> dict[str, object] | None:
         """What a hit serves; of a miss the entry to compare, the likelier of the two: only one may be."""
         verdict = self.verdict = self.cache.consider(prompt)
-        self.group = None
+        self.told = None
         asked = verdict.other if verdict.likelier else verdict.neighbour
         return asked and {"hit": verdict.hit, "key": asked.entry_id, "audit": verdict.audit}
 
     def feedback(self, prompt: str, key: int, ok: bool) -> None:
-        verdict = self.verdict
-        assert verdict is not None
-        if verdict.likelier:
-            self.group = self.cache.judge.learn(verdict, None, also=ok)
-        else:
-            self.group = self.cache.judge.learn(verdict, ok, verdict.weight)
+        assert self.verdict is not None
+        self.told = ok
+        if self.verdict.hit:
+            self.cache.judge.learn(self.verdict, ok, self.verdict.weight)
 
     def store(self, prompt: str, key: int) -> None:
-        self.cache.store(prompt, key, key if self.group is None else self.group)
+        verdict = self.verdict
+        assert verdict is not None
+        right, also = (None, self.told) if verdict.likelier else (self.told, None)
+        group = self.cache.judge.learn(verdict, right, also=also, fresh=key)
+        self.cache.store(prompt, key, key if group is None else group)
 
 
 def make() -> Adapter:

@@ -174,7 +174,7 @@ def run(items: list[Item], cached: Cache, labels: int = 1) -> Outcome:
             outcome.wrong += not right
             outcome.audits += verdict.audit
             if verdict.audit:
-                cached.judge.learn(verdict, right, verdict.weight, fresh=at)
+                cached.judge.learn(verdict, right, verdict.weight)
             continue
         told = right if verdict.neighbour and (labels > 1 or not verdict.likelier) else None
         also = (

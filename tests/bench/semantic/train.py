@@ -29,7 +29,7 @@ LENGTH = 6_000
 """Requests of a domain that train the priors."""
 ROUNDS = 2
 """How often the priors are made from what a judge with the last ones saw."""
-WORTH = 50.0
+WORTH = 150.0
 """Labels' worth of a domain in the calibration's prior: what the traffic itself must outweigh."""
 TRAINING_PROMISE = 0.02
 PROVENANCE = (

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from support.near_misses import near_misses
+from support.semantics import willing
 
 from llmgw.rules.similarity import features
 from llmgw.rules.similarity.decision import Neighbour
@@ -117,6 +118,27 @@ def test_a_miss_names_a_second_group_to_compare() -> None:
     known = judge.consider(read("reset the password of my account in 4 days"), [*neighbours(), unlike])
     assert known.other is not None
     assert {known.neighbour and known.neighbour.group, known.other.group} == {1, 2}
+
+
+def test_of_two_others_the_better_known_is_compared_and_a_guard_counts_against_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With all scores alike a proven group goes first, and what a guard forbids is the less likely for it."""
+    monkeypatch.setattr("llmgw.rules.similarity.judge.FAMILIAR", 0.5)
+    judge = Judge(0.01, willing())
+    allowed = Neighbour(91, read("where is my parcel"), 0.5, 3)
+    near = [
+        Neighbour(at, read(f"reset the password of my account in {at} days"), 0.9 + at / 100, at)
+        for at in (5, 6)
+    ]
+    for group in (5, 6):
+        judge.groups = Groups()
+        judge.groups.learn(group, right=True, chance=None)
+        verdict = judge.consider(read(ASKED), [allowed, *near])
+        assert verdict.neighbour is allowed
+        assert verdict.other is near[group - 5]
+        assert verdict.score == pytest.approx(3, abs=0.1)
+        assert not verdict.likelier
 
 
 @pytest.mark.parametrize(
