@@ -63,7 +63,7 @@ class SemanticCache(Section, frozen=True):
     ] = "auto"
     candidates: Annotated[
         int, Meta(ge=1, le=64, description="how many remembered prompts are looked at closely")
-    ] = 8
+    ] = 12
 
 
 class Cache(Section, frozen=True):

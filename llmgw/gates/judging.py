@@ -41,6 +41,8 @@ LOOK_EVERY = 12
 """Rounds of tending after which entries that have gone are looked for in any case."""
 ANSWER = 1000
 """Characters of an answer that are embedded to compare it."""
+ANSWERS = 256
+"""Vectors of answers that are kept: a fresh one is compared with two, a popular one with many."""
 TURNS = 1024
 """Turns of entries that are kept read, as bytes: the collector walks their many sets only while one is looked at."""
 AT_ONCE = 16
@@ -72,6 +74,7 @@ class Sight:
     vector: Code | None = None
     verdict: Verdict | None = None
     candidate: Remembered | None = None
+    other: Remembered | None = None
     seen: Sighting | None = None
     number: int = 0
     audited: bool = False
@@ -95,8 +98,8 @@ class Judging:
         self._options = options
         self._mark = mark
         self._kind = kind
-        self._embed = embed
         self._read = lru_cache(TURNS)(_read)
+        self._meaning = lru_cache(ANSWERS)(lambda text: embed([text])[0]) if embed else None
         self._counts: Counter[tuple[str, str]] = Counter()
         self._learnt: set[str] = set()
         self._rounds = 0
@@ -164,6 +167,7 @@ class Judging:
             return gone, None
         chosen = there[verdict.neighbour.entry_id]
         sight.verdict, sight.candidate = verdict, chosen
+        sight.other = None if verdict.other is None else there[verdict.other.entry_id]
         self._counts["semantic_judged", sight.tenant] += 1
         outcome = verdict.reason
         if verdict.hit:
@@ -193,30 +197,38 @@ class Judging:
         candidate, verdict = sight.candidate, sight.verdict
         if candidate is None or verdict is None or candidate.entry == entry:
             return
-        known = self.meanings.store.find(candidate.fingerprint, sight.at)
-        if known is None:
+        right = self._agrees(candidate, answer, sight.at)
+        if right is None:
             return
-        right = self.same(text_of(known.answer), text_of(answer))
+        also = None if right or sight.other is None else self._agrees(sight.other, answer, sight.at)
         weight = verdict.weight if sight.audited else 1.0
-        judge = self._judge_of(sight.tenant)
-        judge.learn(verdict, right, weight, fresh=None if right else entry)
+        group = self._judge_of(sight.tenant).learn(verdict, right, weight, also=also, fresh=entry)
         self._learnt.add(sight.tenant)
         self.meanings.told(sight.number, right=right)
         label = "right" if right else "wrong"
         when = "audit" if sight.audited else "would" if verdict.hit else "miss"
         self._counts[f"semantic_{when}_{label}", sight.tenant] += 1
         self._counts[f"semantic_{when}_{label}_for", sight.tenant] += round(weight)
-        if right:
-            self.meanings.group([candidate.entry, entry], candidate.group or candidate.entry)
+        if also is not None:
+            self._counts[f"semantic_other_{'right' if also else 'wrong'}", sight.tenant] += 1
+        alike = candidate if right else sight.other if also else None
+        if alike is not None and group is not None:
+            self.meanings.group([alike.entry, entry], group)
+
+    def _agrees(self, known: Remembered, answer: ChatAnswer, now: Nanoseconds) -> bool | None:
+        """Whether a remembered answer says the same as a fresh one; None where it has gone or another took its place."""
+        stored = self.meanings.store.find(known.fingerprint, now)
+        if stored is None or stored.entry.created_at != known.created_at:
+            return None
+        return self.same(text_of(stored.answer), text_of(answer))
 
     def same(self, one: str, other: str) -> bool:
         """Whether two answers say the same; MiniLM is asked only where their words do not settle it."""
         if equivalent(one, other):
             return True
-        if self._embed is None:
+        if self._meaning is None or not equivalent(one, other, 1.0):
             return False
-        first, second = self._embed([one[:ANSWER], other[:ANSWER]])
-        return equivalent(one, other, float(first @ second))
+        return equivalent(one, other, float(self._meaning(one[:ANSWER]) @ self._meaning(other[:ANSWER])))
 
     def _judge_of(self, tenant: str) -> Judge:
         judge = self.judges.get(tenant)

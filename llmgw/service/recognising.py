@@ -44,7 +44,7 @@ class Recogniser:
         embedder: Embedder | None,
         *,
         audit: float = 0.03,
-        candidates: int = 8,
+        candidates: int = 12,
         seed: int = 0,
     ) -> None:
         """Without an ``embedder`` the table decides alone."""
@@ -88,15 +88,13 @@ class Recogniser:
         self._verdict = verdict = self._judge.consider(turn, neighbours)
         if verdict.neighbour is None:
             return None
-        return Found(verdict.neighbour.entry_id, verdict.hit, verdict.audit)
+        other = None if verdict.other is None else verdict.other.entry_id
+        return Found(verdict.neighbour.entry_id, verdict.hit, verdict.audit, other)
 
-    def learn(self, number: int, right: bool) -> None:
-        verdict = self._verdict
-        if verdict is None or verdict.neighbour is None:
-            return
-        self._judge.learn(verdict, right, verdict.weight, fresh=number)
-        if right:
-            self._group = verdict.neighbour.group
+    def learn(self, number: int, right: bool, also: bool | None) -> None:
+        if self._verdict is not None:
+            weight = self._verdict.weight
+            self._group = self._judge.learn(self._verdict, right, weight, also=also, fresh=number)
 
     def store(self, number: int, question: Question) -> None:
         if not self._vectors:

@@ -27,11 +27,15 @@ FIXED = (0.92, 0.95, 0.98)
 
 
 class Found(Struct, frozen=True):
-    """What a policy found: the number of a question that was stored, whether its answer is served, and checked."""
+    """What a policy found: the number of a question that was stored, whether its answer is served, and checked.
+
+    Where it is not, ``other`` may be another stored question whose answer is worth comparing.
+    """
 
     entry: int
     hit: bool
     audit: bool = False
+    other: int | None = None
 
 
 class Policy(Protocol):
@@ -42,8 +46,11 @@ class Policy(Protocol):
     def lookup(self, number: int, question: Question) -> Found | None:
         """The stored question whose answer may serve, if any is near."""
 
-    def learn(self, number: int, right: bool) -> None:
-        """Whether what the last lookup found would have been right: told of every miss and of checked hits."""
+    def learn(self, number: int, right: bool, also: bool | None) -> None:
+        """Whether what the last lookup found would have been right: told of every miss and of checked hits.
+
+        ``also`` says the same of the other one where it was not; None where there is none.
+        """
 
     def store(self, number: int, question: Question) -> None:
         """A question was answered upstream."""
@@ -137,7 +144,8 @@ def replay(
         result.repeated += question.label is not None and (hit or question.label in labels)
         right = None if found is None else same(questions[found.entry], question)
         if found is not None and right is not None and (found.audit or not found.hit):
-            policy.learn(number, right)
+            other = None if right or found.other is None else questions[found.other]
+            policy.learn(number, right, None if other is None else same(other, question))
         if hit or (found is not None and found.hit):
             result.count(found, right, costs[number] if costs else None)
             continue
@@ -159,7 +167,7 @@ class ExactOnly:
     def lookup(self, number: int, question: Question) -> Found | None:  # noqa: ARG002
         return None
 
-    def learn(self, number: int, right: bool) -> None:
+    def learn(self, number: int, right: bool, also: bool | None) -> None:
         pass
 
     def store(self, number: int, question: Question) -> None:
@@ -180,7 +188,7 @@ class FixedThreshold:
         near = self._index.search(question.asked.context, "it", self._vectors[number], 1, self._threshold)
         return Found(near[0].entry, hit=True) if near else None
 
-    def learn(self, number: int, right: bool) -> None:
+    def learn(self, number: int, right: bool, also: bool | None) -> None:
         pass
 
     def store(self, number: int, question: Question) -> None:

@@ -12,6 +12,8 @@ import pytest
 from support.fake_server import Behaviour
 from support.semantics import DATA, Semantic, semantic_options, willing_judge
 
+from llmgw.config.caching import Cache, ExactCache
+
 if TYPE_CHECKING:
     from support.fake_anthropic import FakeAnthropic
     from support.fake_openai import FakeOpenAI
@@ -186,6 +188,40 @@ def test_a_hit_is_audited_in_the_background(
         groups = store.connection.execute('SELECT DISTINCT "group" FROM vectors').fetchall()
     assert len(groups) == 1
     assert groups[0][0] > 0
+
+
+def test_a_fresh_answer_joins_the_group_that_says_the_same(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+) -> None:
+    """Of a miss two remembered answers are compared: where the nearest says another thing, the other group's may not."""
+    with Semantic(tmp_path, fake_openai, fake_anthropic, cache=semantic_options("shadow")) as gateway:
+        first = fake_openai.default
+        gateway.ask(ASKED)
+        fake_openai.default = Behaviour(text="No idea.")
+        gateway.ask("How do I reset the password of my account in 3 days?")
+        fake_openai.default = first
+        gateway.ask("How do I reset the password of my account in 4 days?")
+    with gateway.store() as store:
+        groups = [row[0] for row in store.connection.execute('SELECT "group" FROM vectors ORDER BY entry_id')]
+        counts = store.counters()
+    assert groups == [1, 0, 1]
+    assert (counts["semantic_miss_wrong"], counts["semantic_other_right"]) == (2, 1)
+
+
+def test_an_answer_is_never_compared_with_itself(
+    tmp_path: Path, fake_openai: FakeOpenAI, fake_anthropic: FakeAnthropic
+) -> None:
+    """An entry that a fresh answer has just replaced proves nothing, though it was the other one near it."""
+    options = semantic_options("shadow")
+    changed = Cache(exact=ExactCache(enabled=False), semantic=options.semantic)
+    said = ["On the profile page."] * 3 + ["Write to our bank.", "Call 555 on Mondays.", "It needs an oven."]
+    asked = [ASKED, REWORDED, f"please, {REWORDED}", *["tell me how to reset the password of my account"] * 3]
+    with Semantic(tmp_path, fake_openai, fake_anthropic, cache=changed) as gateway:
+        for text, answer in zip(asked, said, strict=True):
+            fake_openai.default = Behaviour(text=answer)
+            gateway.ask(text)
+    with gateway.store() as store:
+        assert "semantic_other_right" not in store.counters()
 
 
 def test_a_removed_answer_is_not_served(gateway: Semantic, fake_openai: FakeOpenAI) -> None:

@@ -131,26 +131,30 @@ def test_a_threshold_serves_what_is_near_and_is_judged_by_labels(tmp_path):
 
 
 class Noting:
-    """A policy that finds the first question, serves every third time, and notes what it is told."""
+    """A policy that finds the first question and the second, serves every third time, and notes what it is told."""
 
     name = "noting"
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, bool]] = []
+        self.told: list[tuple[int, bool, bool | None]] = []
         self.stored: list[int] = []
 
     def lookup(self, number: int, question: Question) -> Found | None:
-        return Found(0, hit=number % 3 == 0, audit=number == 6) if self.stored else None
+        hit, other = number % 3 == 0, 1 if len(self.stored) > 1 else None
+        return Found(0, hit, audit=number == 6, other=None if hit else other) if self.stored else None
 
-    def learn(self, number: int, right: bool) -> None:
-        self.told.append((number, right))
+    def learn(self, number: int, right: bool, also: bool | None) -> None:
+        self.told.append((number, right, also))
 
     def store(self, number: int, question: Question) -> None:
         self.stored.append(number)
 
 
 def test_a_policy_hears_of_misses_and_of_checked_hits_alone(tmp_path):
-    """A hit that is not checked teaches nothing and stores nothing; a miss and a checked hit tell who was right."""
+    """A hit that is not checked teaches nothing and stores nothing; a miss and a checked hit tell who was right.
+
+    Of a miss that the first was not right for, they tell of the other one too.
+    """
     policy = Noting()
     found = questions(
         tmp_path, *({"prompt": str(n), "cls": "even" if n % 2 == 0 else "odd"} for n in range(8))
@@ -158,7 +162,14 @@ def test_a_policy_hears_of_misses_and_of_checked_hits_alone(tmp_path):
 
     result = replay(found, policy)
 
-    assert policy.told == [(1, False), (2, True), (4, True), (5, False), (6, True), (7, False)]
+    assert policy.told == [
+        (1, False, None),
+        (2, True, None),
+        (4, True, None),
+        (5, False, True),
+        (6, True, None),
+        (7, False, True),
+    ]
     assert policy.stored == [0, 1, 2, 4, 5, 7]
     assert (result.semantic, result.right, result.wrong, result.audits) == (2, 1, 1, 1)
 

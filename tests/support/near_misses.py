@@ -14,6 +14,13 @@ weather in may in rome | weather in june in rome
 can i eat before the test | can i eat after the test
 how do i enable dark mode | how do i disable dark mode
 how do i turn on wifi | how do i turn off wifi
+are hamsters allowed to eat garlic | can hamsters eat grapes
+is it possible to open an account | can i open a savings
+how do i renew my work permit | how do i renew my work visa
+how much does a parking permit cost | how much does a parking ticket cost
+how do i allow cookies in chrome | how do i delete cookies in chrome
+what does the policy allow | what does the policy cover
+darf ich im park grillen | ist es erlaubt im park zu zelten
 who is the president of france | who is the president of spain
 what is the capital of france | what is the capital of germany
 is gpt-4 better | is gpt-5 better

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.rules.similarity.lexicon import (
     FILLER,
+    FRAMES,
     KIN,
     LINKS,
     OWNERS,
@@ -197,10 +198,19 @@ def _grammar(one: Turn, other: Turn) -> bool:
 
 def _exchange(one: Turn, other: Turn) -> bool:
     """Whether the turns read alike but for one word of content in the same place: another thing is asked about."""
-    if len(one.content) != len(other.content):
-        return False
-    places = [pair for pair in zip(one.content, other.content, strict=True) if pair[0] != pair[1]]
-    return len(places) == 1 and not _respelt(*places[0])
+    return any(
+        len(places) == 1 and not _respelt(*places[0])
+        for left_out in (frozenset(), FRAMES)
+        if (places := _places(one, other, left_out)) is not None
+    )
+
+
+def _places(one: Turn, other: Turn, left_out: frozenset[str]) -> list[tuple[str, str]] | None:
+    """The words of content that differ place by place; None where there are more in one turn than in the other."""
+    ours, theirs = ([word for word in turn.content if word not in left_out] for turn in (one, other))
+    if len(ours) != len(theirs):
+        return None
+    return [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]]
 
 
 def _respelt(one: str, other: str) -> bool:

@@ -38,15 +38,21 @@ FIRST_AUDITS = 100
 """Audits that may come early, above the agreed share: the first hits are on probation."""
 EAGER = 10
 """How many times the agreed share is audited while that lasts."""
+FAMILIAR = 1.0
+"""How much likelier, beyond its score, a proven group is to have the answer to what nothing could serve."""
+FORBIDDEN = 1.0
+"""How much less likely one is that a guard forbids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What was decided of a turn.
 
-    ``neighbour`` is the likeliest entry, also where it is not served: its answer is worth comparing with the fresh one.
-    ``score`` is the log odds that it is right. ``audit`` asks for a fresh answer to a hit in the background, whose label
-    stands for ``weight`` hits.
+    ``neighbour`` is the likeliest entry that may serve, also where it does not: its answer is worth comparing with the fresh
+    one. ``score`` is the log odds that it is right. ``audit`` asks for a fresh answer to a hit in the background, whose label
+    stands for ``weight`` hits. Of a miss ``other`` is the likeliest entry of another group with many votes, one that a guard
+    forbids not excluded: whose answers say the same is worth knowing even of what may not serve. ``likelier`` tells a
+    benchmark that lets it compare only one which of the two that should be.
     """
 
     hit: bool
@@ -56,6 +62,8 @@ class Verdict:
     audit: bool = False
     weight: float = 1.0
     features: NDArray[np.float64] | None = None
+    other: Neighbour | None = None
+    likelier: bool = False
 
 
 class _State(msgspec.Struct):
@@ -100,42 +108,49 @@ class Judge:
             self._restore(state)
 
     def consider(self, turn: Turn, neighbours: Sequence[Neighbour]) -> Verdict:
-        """Whether one of the nearest entries may answer a turn; neighbours in any order, eight are enough."""
+        """Whether one of the nearest entries may answer a turn; neighbours in any order, a dozen are enough."""
         if not neighbours:
             return Verdict(hit=False, neighbour=None, score=-math.inf, reason="nothing near")
-        vetoes = [veto(turn, each.turn) for each in neighbours]
-        figures = pairs(turn, [each.turn for each in neighbours], [each.cosine for each in neighbours])
-        logits = self.weights.logits(figures)
-        candidates = choose(neighbours, logits, vetoes)
+        around = _Around(turn, neighbours, self)
+        candidates = choose(neighbours, around.logits, around.vetoes)
         if not candidates:
             nearest = max(range(len(neighbours)), key=lambda at: neighbours[at].cosine)
-            return Verdict(hit=False, neighbour=neighbours[nearest], score=-math.inf, reason=vetoes[nearest])
-        figures_of = {at: describe(turn, at, neighbours, logits, self.groups) for at in candidates}
-        scores = {at: self.calibration.logit(figures_of[at]) for at in candidates}
-        proven = {at: self.groups.get(neighbours[at].group).right >= PROVEN for at in candidates}
-        chosen = max(candidates, key=lambda at: scores[at] + LEAD * proven[at])
-        score, features = scores[chosen], figures_of[chosen]
-        if not proven[chosen]:
-            return Verdict(
-                hit=False, neighbour=neighbours[chosen], score=score, reason="unproven", features=features
-            )
+            return around.miss(nearest, around.vetoes[nearest])
+        chosen = max(candidates, key=lambda at: around.score(at) + LEAD * around.proven(at))
+        if not around.proven(chosen):
+            return around.miss(chosen, "unproven")
+        score = around.score(chosen)
         self.risk.see(score)
-        hit = score >= self.risk.threshold
-        audit, weight = self._sample(score) if hit else (False, 1.0)
-        reason = "hit" if hit else "nothing is safe yet" if math.isinf(self.risk.threshold) else "score"
-        return Verdict(hit, neighbours[chosen], score, reason, audit, weight, features)
+        if score < self.risk.threshold:
+            return around.miss(chosen, "nothing is safe yet" if math.isinf(self.risk.threshold) else "score")
+        audit, weight = self._sample(score)
+        return Verdict(True, neighbours[chosen], score, "hit", audit, weight, around.features(chosen))
 
-    def learn(self, verdict: Verdict, right: bool, weight: float = 1.0, *, fresh: int | None = None) -> None:
-        """Whether the neighbour's answer was equivalent to a fresh one; ``fresh`` is the new entry's own group if it was not."""
-        if verdict.neighbour is None:
-            return
-        group = verdict.neighbour.group
-        chance = None if verdict.features is None else _chance(verdict.score)
-        self.groups.learn(group, right=right, chance=chance, rival=fresh)
-        if verdict.features is not None:
+    def learn(
+        self,
+        verdict: Verdict,
+        right: bool | None,
+        weight: float = 1.0,
+        *,
+        also: bool | None = None,
+        fresh: int | None = None,
+    ) -> int | None:
+        """Whether the neighbour's answer, and ``also`` the other one's, were equivalent to a fresh one; None if not compared.
+
+        Gives the group that the fresh answer belongs to: ``fresh``, one of its own, where it is like neither.
+        """
+        neighbour, other = verdict.neighbour, verdict.other
+        group = neighbour.group if neighbour and right else other.group if other and also else fresh
+        if neighbour is not None and right is not None:
+            chance = None if verdict.features is None else _chance(verdict.score)
+            self.groups.learn(neighbour.group, right=right, chance=chance, rival=None if right else group)
+        if other is not None and also is not None:
+            self.groups.learn(other.group, right=also, chance=None, rival=None if also else group)
+        if verdict.features is not None and right is not None:
             self.calibration.learn(verdict.features, right=right, weight=weight)
             if verdict.reason != "unproven":  # what could not be served says nothing about what could
                 self.risk.learn(verdict.score, right=right)
+        return group
 
     def _sample(self, score: float) -> tuple[bool, float]:
         """Whether to audit a hit, and for how many hits it stands: those likelier to be wrong are asked more often."""
@@ -181,6 +196,52 @@ class Judge:
         self._hits, self._audits = kept.hits, kept.audits
         self.groups.load(kept.groups)
         self.risk.decide()
+
+
+class _Around:
+    """A turn among its neighbours, each looked at closely when it is asked for."""
+
+    def __init__(self, turn: Turn, neighbours: Sequence[Neighbour], judge: Judge) -> None:
+        self.turn, self.neighbours, self.judge = turn, neighbours, judge
+        self.vetoes = [veto(turn, each.turn) for each in neighbours]
+        figures = pairs(turn, [each.turn for each in neighbours], [each.cosine for each in neighbours])
+        self.logits = judge.weights.logits(figures)
+        self._features: dict[int, NDArray[np.float64]] = {}
+
+    def features(self, at: int) -> NDArray[np.float64]:
+        """What the calibration knows it by."""
+        if at not in self._features:
+            self._features[at] = describe(self.turn, at, self.neighbours, self.logits, self.judge.groups)
+        return self._features[at]
+
+    def score(self, at: int) -> float:
+        """Log odds of being right."""
+        return self.judge.calibration.logit(self.features(at))
+
+    def proven(self, at: int) -> bool:
+        """Whether its group may serve at all."""
+        return self.judge.groups.get(self.neighbours[at].group).right >= PROVEN
+
+    def miss(self, chosen: int, reason: str) -> Verdict:
+        """The verdict on what does not serve, and who else may have the same answer."""
+
+        def promise(at: int) -> float:
+            return self.score(at) + FAMILIAR * self.proven(at) - FORBIDDEN * bool(self.vetoes[at])
+
+        forbidden = bool(self.vetoes[chosen])
+        group = self.neighbours[chosen].group
+        likely = choose(self.neighbours, self.logits, [""] * len(self.neighbours))
+        others = [at for at in likely if self.neighbours[at].group != group]
+        other = max(others, key=promise, default=None)
+        return Verdict(
+            hit=False,
+            neighbour=self.neighbours[chosen],
+            score=-math.inf if forbidden else self.score(chosen),
+            reason=reason,
+            features=None if forbidden else self.features(chosen),
+            other=None if other is None else self.neighbours[other],
+            likelier=other is not None and promise(other) > promise(chosen),
+        )
 
 
 def _chance(score: float) -> float:

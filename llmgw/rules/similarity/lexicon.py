@@ -43,6 +43,9 @@ FILLER = _words(
 )
 """Words that carry grammar or manners; the rest of a turn is its content."""
 
+FRAMES = _words("allow able possibl permit suppos erlaubt möglich darf dürfen")
+"""Stems that only ask whether: *can hamsters eat*, *are hamsters allowed to eat*."""
+
 GERMAN = _words(
     "der die das den dem ein eine einen einem einer ist sind nicht kein keine und oder wie ich mich mir mein meine wer wo "
     "wann warum welche welcher welches kann können für mit von zu zum zur im auf aus bei nach wird werden bitte gibt sich "

@@ -34,8 +34,8 @@ SLOPE = 0.3
 """How much steeper or flatter it may fall for each unit of score."""
 WALK = 0.2
 """How far it may wander beyond that within a unit of score."""
-Z = 1.65
-"""Standard deviations between the mean and the bound: one in twenty, one-sided."""
+Z = 1.28
+"""Standard deviations between the mean and the bound: one in ten, one-sided."""
 SLACK = 1.0
 """Wrong hits beyond the promise that the first ones may bring: without it one wrong hit is too many for long."""
 MISTAKEN = 0.02

@@ -28,25 +28,27 @@ class Adapter:
         judge = Judge(promise, load(Path(weights)) if weights else embedder, chance=chance)
         self.cache = Cache(EMBEDDERS[embedder](), judge)
         self.verdict: Verdict | None = None
-        self.right: bool | None = None
+        self.told: bool | None = None
 
     def lookup(self, prompt: str) -> dict[str, object] | None:
-        self.verdict, self.right = self.cache.consider(prompt), None
-        if self.verdict.neighbour is None:
-            return None
-        return {"hit": self.verdict.hit, "key": self.verdict.neighbour.entry_id, "audit": self.verdict.audit}
+        """What a hit serves; of a miss the entry to compare, the likelier of the two: only one may be."""
+        verdict = self.verdict = self.cache.consider(prompt)
+        self.told = None
+        asked = verdict.other if verdict.likelier else verdict.neighbour
+        return asked and {"hit": verdict.hit, "key": asked.entry_id, "audit": verdict.audit}
 
     def feedback(self, prompt: str, key: int, ok: bool) -> None:
         assert self.verdict is not None
-        self.right = ok
+        self.told = ok
         if self.verdict.hit:
-            self.cache.learn(self.verdict, -1, right=ok)
+            self.cache.judge.learn(self.verdict, ok, self.verdict.weight)
 
     def store(self, prompt: str, key: int) -> None:
-        group = key
-        if self.verdict is not None and self.right is not None:
-            group = self.cache.learn(self.verdict, key, right=self.right)
-        self.cache.store(prompt, key, group)
+        verdict = self.verdict
+        assert verdict is not None
+        right, also = (None, self.told) if verdict.likelier else (self.told, None)
+        group = self.cache.judge.learn(verdict, right, also=also, fresh=key)
+        self.cache.store(prompt, key, key if group is None else group)
 
 
 def make() -> Adapter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import json
 import os
@@ -29,7 +30,7 @@ DATA = Path(
 )
 CACHED = Path(tempfile.gettempdir()) / "llmgw-bench-vectors"
 NEAR = 0.45
-CANDIDATES = 8
+CANDIDATES = 12
 PART = b"stream"
 
 Embed = Callable[[str], np.ndarray]
@@ -71,7 +72,8 @@ def static() -> Embed:
 def minilm() -> Embed:
     """The research's ONNX graph in the product's own runtime; its vectors are kept below the temporary folder."""
     kept = _Kept(CACHED)
-    folder = Path(tempfile.mkdtemp())
+    own = tempfile.TemporaryDirectory()
+    folder = Path(own.name)
     source = DATA / "artifacts" / "minilm_l6_int8_perchannel.onnx"
     (folder / FOLDER).mkdir()
     copyfile(source, folder / FOLDER / MODEL)
@@ -88,6 +90,7 @@ def minilm() -> Embed:
         )
     )
     model = MiniLM(folder, table().pieces)
+    atexit.register(own.cleanup)
 
     def embed(text: str) -> np.ndarray:
         vector = kept.get(text)
@@ -138,11 +141,6 @@ class Cache:
         self.index.add(PART, entry, vector=code(self.embed(prompt)))
         self.prompts[entry], self.groups[entry] = prompt, group
 
-    def learn(self, verdict: Verdict, entry: int, *, right: bool) -> int:
-        """The group of the fresh answer ``entry``."""
-        self.judge.learn(verdict, right, verdict.weight, fresh=None if right else entry)
-        return verdict.neighbour.group if right and verdict.neighbour else entry
-
 
 @dataclass
 class Outcome:
@@ -155,24 +153,33 @@ class Outcome:
     log: list[tuple[np.ndarray, bool, float]] = field(default_factory=list)
 
 
-def run(items: list[Item], cached: Cache) -> Outcome:
-    """A stream through a cache: misses are stored and compared with their candidate, audited hits too."""
+def run(items: list[Item], cached: Cache, labels: int = 1) -> Outcome:
+    """A stream through a cache: misses are stored and compared with their candidate, audited hits too.
+
+    Of a miss as many answers are compared as there are ``labels``: one, as ``evaluate.py`` allows, or two as in the gateway.
+    """
+
+    def same(item: Item, neighbour: Neighbour) -> bool:
+        other = items[neighbour.entry_id]
+        return other.answer == item.answer or plain(other.prompt) == plain(item.prompt)
+
     outcome = Outcome(len(items))
     for at, item in enumerate(items):
         verdict = cached.consider(item.prompt)
-        right = None
-        if verdict.neighbour is not None:
-            other = items[verdict.neighbour.entry_id]
-            right = other.answer == item.answer or plain(other.prompt) == plain(item.prompt)
-            if verdict.features is not None:
-                outcome.log.append((verdict.features, right, verdict.score))
+        right = verdict.neighbour is not None and same(item, verdict.neighbour)
+        if verdict.features is not None:
+            outcome.log.append((verdict.features, right, verdict.score))
         if verdict.hit:
             outcome.hits += 1
             outcome.wrong += not right
             outcome.audits += verdict.audit
-            if verdict.audit and right is not None:
-                cached.learn(verdict, at, right=right)
+            if verdict.audit:
+                cached.judge.learn(verdict, right, verdict.weight)
             continue
-        group = at if right is None else cached.learn(verdict, at, right=right)
-        cached.store(item.prompt, at, group)
+        told = right if verdict.neighbour and (labels > 1 or not verdict.likelier) else None
+        also = (
+            same(item, verdict.other) if verdict.other and not told and (labels > 1 or told is None) else None
+        )
+        group = cached.judge.learn(verdict, told, also=also, fresh=at)
+        cached.store(item.prompt, at, at if group is None else group)
     return outcome

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from support.near_misses import near_misses
+from support.semantics import willing
 
 from llmgw.rules.similarity import features
 from llmgw.rules.similarity.decision import Neighbour
@@ -97,6 +98,73 @@ def test_a_judge_survives_a_restart() -> None:
 def test_a_damaged_snapshot_is_as_good_as_none(state: bytes) -> None:
     """What cannot be read is dropped, and the judge begins anew."""
     assert Judge(0.02, "minilm", state).snapshot() == Judge(0.02, "minilm").snapshot()
+
+
+def test_a_miss_names_a_second_group_to_compare() -> None:
+    """The likeliest entry of another group, guards aside; the likelier of the two where only one can be compared."""
+    judge = taught()
+    unlike = Neighbour(90, read("reset the password of my account in 3 days"), 0.99, 2)
+    hit = judge.consider(read(ASKED), [*neighbours(), unlike])
+    assert hit.hit
+    assert hit.other is None
+    near = [Neighbour(91, read("where is my parcel"), 0.5, 3), unlike]
+    forbidden = judge.consider(read(ASKED), near)
+    assert forbidden.neighbour is not None
+    assert forbidden.other is not None
+    assert (forbidden.neighbour.group, forbidden.other.group, forbidden.likelier) == (3, 2, True)
+    alone = judge.consider(read(ASKED), [unlike])
+    assert alone.neighbour is unlike
+    assert (alone.other, alone.likelier, alone.features) == (None, False, None)
+    known = judge.consider(read("reset the password of my account in 4 days"), [*neighbours(), unlike])
+    assert known.other is not None
+    assert {known.neighbour and known.neighbour.group, known.other.group} == {1, 2}
+
+
+def test_of_two_others_the_better_known_is_compared_and_a_guard_counts_against_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With all scores alike a proven group goes first, and what a guard forbids is the less likely for it."""
+    monkeypatch.setattr("llmgw.rules.similarity.judge.FAMILIAR", 0.5)
+    judge = Judge(0.01, willing())
+    allowed = Neighbour(91, read("where is my parcel"), 0.5, 3)
+    near = [
+        Neighbour(at, read(f"reset the password of my account in {at} days"), 0.9 + at / 100, at)
+        for at in (5, 6)
+    ]
+    for group in (5, 6):
+        judge.groups = Groups()
+        judge.groups.learn(group, right=True, chance=None)
+        verdict = judge.consider(read(ASKED), [allowed, *near])
+        assert verdict.neighbour is allowed
+        assert verdict.other is near[group - 5]
+        assert verdict.score == pytest.approx(3, abs=0.1)
+        assert not verdict.likelier
+
+
+@pytest.mark.parametrize(
+    ("right", "also", "group"),
+    [
+        (True, None, 3),
+        (False, True, 2),
+        (False, False, 77),
+        (None, True, 2),
+        (None, False, 77),
+        (None, None, 77),
+    ],
+)
+def test_labels_tell_where_a_fresh_answer_belongs(right: bool | None, also: bool | None, group: int) -> None:
+    """To the group that it agrees with, else to one of its own; who does not agree is a rival of that group."""
+    judge = Judge(0.02, "minilm")
+    near = [
+        Neighbour(91, read("where is my parcel"), 0.5, 3),
+        Neighbour(90, read("reset the password of my account in 3 days"), 0.99, 2),
+    ]
+    verdict = judge.consider(read(ASKED), near)
+    assert judge.learn(verdict, right, also=also, fresh=77) == group
+    for number, told in ((3, right), (2, also)):
+        record = judge.groups.get(number)
+        assert (record.right, record.wrong) == (told is True, told is False)
+        assert (group in record.rivals) == (told is False)
 
 
 def test_wrong_answers_are_heard() -> None:
