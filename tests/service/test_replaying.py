@@ -12,7 +12,9 @@ import pytest
 
 from llmgw.config.caching import ExactCache
 from llmgw.errors import BadRequest, NotFound
+from llmgw.providers.embedding.static import StaticTable
 from llmgw.service.caches import rules_of
+from llmgw.service.recognising import Recogniser
 from llmgw.service.replaying import ExactOnly, FixedThreshold, Found, replay, same_answer, same_label
 from llmgw.service.workloads import Question, load
 
@@ -186,3 +188,21 @@ def test_without_labels_answers_tell(tmp_path):
 
     assert (same_answer(one, same), same_answer(one, other), same_answer(one, none)) == (True, False, None)
     assert same_label(one, same) is None
+
+
+def test_the_semantic_cache_is_told_of_two_answers(tmp_path):
+    """What its judge would compare beside the nearest is compared too, and the question joins the group that agrees."""
+    judged = Recogniser(0.01, StaticTable.load(), None)
+    asked = "How do I reset the password of my account{}?"
+    found = questions(
+        tmp_path,
+        {"prompt": asked.format(""), "cls": "reset"},
+        {"prompt": asked.format(" in 3 days"), "cls": "later"},
+        {"prompt": asked.format(" in 4 days"), "cls": "reset"},
+        {"prompt": asked.format(" in 5 days"), "cls": "reset"},
+    )
+
+    replay(found, judged)
+
+    assert judged._groups == {0: 0, 1: 1, 2: 0, 3: 0}
+    assert judged._judge.groups.get(0).right == 2
