@@ -30,7 +30,7 @@ MIDDLE = 2.0
 """The score about which a curve turns where it is steeper or flatter."""
 SHIFT = 0.5
 """How far another traffic's whole curve may lie from the shipped one: one standard deviation in log odds."""
-SLOPE = 0.3
+SLOPE = 0.35
 """How much steeper or flatter it may fall for each unit of score."""
 WALK = 0.2
 """How far it may wander beyond that within a unit of score."""

@@ -78,11 +78,9 @@ def test_no_score_need_be_honest(steepness: float, middle: float, trusting: bool
     assert kept(hits, wrong, 0.01)
 
 
-@pytest.mark.parametrize(
-    ("steepness", "chance_allows"), [((0.4, 0.7, 1.0, 1.5, 2.0), 0.0), ((0.4, 0.5, 0.6, 0.7), 2.0)]
-)
-def test_over_many_streams_the_promise_is_kept(steepness: tuple[float, ...], chance_allows: float) -> None:
-    """Streams of every steepness together have fewer wrong hits than promised; overconfident ones no more than two deviations more."""
+@pytest.mark.parametrize("steepness", [(0.4, 0.7, 1.0, 1.5, 2.0), (0.4, 0.5, 0.6, 0.7)])
+def test_over_many_streams_the_promise_is_kept_without_any_allowance(steepness: tuple[float, ...]) -> None:
+    """Streams of every steepness together have fewer wrong hits than promised, and overconfident ones among themselves."""
     served_ = [
         served(risk_of(0.01), lambda score: 1 / (1 + math.exp(steep * (score - middle))), 4_000, seed)  # noqa: B023
         for seed in range(4)
@@ -91,7 +89,7 @@ def test_over_many_streams_the_promise_is_kept(steepness: tuple[float, ...], cha
     ]
     hits, wrong = (sum(each) for each in zip(*served_, strict=True))
     assert hits > 10_000
-    assert wrong <= 0.01 * hits + chance_allows * math.sqrt(0.01 * hits)
+    assert wrong <= 0.01 * hits
 
 
 @pytest.mark.parametrize("trusting", [True, False])
