@@ -17,6 +17,11 @@ def _words(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+def _named(*rows: str) -> dict[str, str]:
+    """Each spelling by the first of its row."""
+    return {spelling: row.split()[0] for row in rows for spelling in row.split()}
+
+
 def _values(facet: str, rows: str) -> dict[str, str]:
     """Spelling to ``facet:value``, the value being the first spelling of its row."""
     table: dict[str, str] = {}
@@ -259,30 +264,22 @@ vorgestern""",
 }  # fmt: skip
 """Spelling to ``facet:value``; both turns must name the same values."""
 
-QUESTIONS: dict[str, str] = {
-    spelling: row.split()[0]
-    for row in (
-        "who wer whom whose",
-        "wen wem",
-        "when wann",
-        "where wo",
-        "why warum wieso weshalb",
-        "how wie",
-        "what was which welche welcher welches what's whats",
-    )
-    for spelling in row.split()
-}
+QUESTIONS: dict[str, str] = _named(
+    "who wer whom whose",
+    "wen wem",
+    "when wann",
+    "where wo",
+    "why warum wieso weshalb",
+    "how wie",
+    "what was which welche welcher welches what's whats",
+)
 MEASURES = _words("many much long often old far big tall fast lange oft alt weit groß viel viele hoch")
 """What makes another question of ``how``."""
-PERSONS: dict[str, str] = {
-    spelling: row.split()[0]
-    for row in (
-        "i me my mine myself i'm i'd i've i'll im we us our ours ich mich mir mein meine meinen meinem meiner wir uns unser",
-        "you your yours yourself u du dich dir dein deine deinen",
-        "he him his er ihm ihn", "she her hers", "they them their theirs",
-    )
-    for spelling in row.split()
-}  # fmt: skip
+PERSONS: dict[str, str] = _named(
+    "i me my mine myself i'm i'd i've i'll im we us our ours ich mich mir mein meine meinen meinem meiner wir uns unser",
+    "you your yours yourself u du dich dir dein deine deinen",
+    "he him his er ihm ihn", "she her hers", "they them their theirs",
+)  # fmt: skip
 OWNERS = _words(
     "my mine your yours his her hers their theirs our ours mein meine meinen meinem meiner dein deine deinen deinem"
 )
@@ -305,28 +302,20 @@ VERBATIM = _words(
     "formuliere korrekturlesen"
 )
 """Words that ask for work on the very words beside them."""
-TENSES: dict[str, str] = {
-    spelling: row.split()[0]
-    for row in (
-        "is are am do does ist sind bin bist",
-        "was were did had war waren warst hatte hatten wurde wurden",
-        "will wird werden werde",
-        "can could may might kann können könnte könnten darf dürfen dürfte",
-        "must should shall ought muss müssen soll sollen sollte sollten",
-    )
-    for spelling in row.split()
-}
+TENSES: dict[str, str] = _named(
+    "is are am do does ist sind bin bist",
+    "was were did had war waren warst hatte hatten wurde wurden",
+    "will wird werden werde",
+    "can could may might kann können könnte könnten darf dürfen dürfte",
+    "must should shall ought muss müssen soll sollen sollte sollten",
+)
 """When something is, was, will, may or must be, by the first verb of grammar that says so."""
 TURNS_OF_TIME = frozenset({"is was", "was will", "can must"})
 """Pairs of these that ask for different things where all else is the same."""
-SHIFTS: dict[str, str] = {
-    spelling: row.split()[0]
-    for row in (
-        "next coming upcoming following nächste nächsten nächstes nächster kommende kommenden",
-        "last past previous letzte letzten letztes letzter vergangene vergangenen vorige vorigen",
-    )
-    for spelling in row.split()
-}
+SHIFTS: dict[str, str] = _named(
+    "next coming upcoming following nächste nächsten nächstes nächster kommende kommenden",
+    "last past previous letzte letzten letztes letzter vergangene vergangenen vorige vorigen",
+)
 """Words that move a span of time away from the present one."""
 SPANS = _words("quarter quarters semester term night nights morning evening quartal nacht abend")
 """Spans of time that are no unit."""
